@@ -1,0 +1,70 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * drop - the one list of reasons for which a packet ends without being sent or delivered. It makes
+ * the enum, the text of `mintflow show drops`, the comments in captures and docs/drops.md.
+ */
+#ifndef MF_DROP_H
+#define MF_DROP_H
+
+/* X(NAME, "text") - the printed name is NAME in lower case with dashes. */
+#define MF_DROP_LIST(X)                                                                       \
+	X(NONE, "not dropped")                                                                \
+	/* ip-input: what is not a well-formed IP packet */                                   \
+	X(IP_VERSION, "neither IPv4 nor IPv6")                                                \
+	X(IP_TRUNCATED, "shorter than its headers or its length field say")                   \
+	X(IP_HEADER, "malformed IP header or options")                                        \
+	X(IP_CHECKSUM, "wrong IPv4 header checksum")                                          \
+	X(IP_MARTIAN_SOURCE, "source address that no packet may have")                        \
+	X(IP_MARTIAN_DESTINATION, "destination address that must not be forwarded")           \
+	X(IP_TTL, "TTL or hop limit used up")                                                 \
+	X(OFFLOAD_META, "offload metadata contradicts the packet")                            \
+	/* route-lookup and policy */                                                         \
+	X(NO_ROUTE, "no route for the destination")                                           \
+	X(POLICY_DROP, "a route to `drop`")                                                   \
+	X(POLICY_REJECT, "a route to `reject`, answered with RST where it is TCP")            \
+	X(INTERFACE_DOWN, "the interface of the route is not up")                             \
+	/* wg-output */                                                                       \
+	X(WG_NO_PEER, "no peer has the destination in its allowed IPs")                       \
+	X(WG_NO_ENDPOINT, "the peer has no known endpoint")                                   \
+	X(WG_STAGED_FULL, "staged for a handshake, oldest dropped because the queue is full") \
+	X(WG_HANDSHAKE_GAVE_UP, "staged for a handshake that did not complete in 90 s")       \
+	X(WG_NONCES_USED_UP, "the session has used its last nonce")                           \
+	X(TOO_BIG, "longer than the MTU of the interface")                                    \
+	/* wg-input */                                                                        \
+	X(WG_SHORT, "shorter than any WireGuard message")                                     \
+	X(WG_TYPE, "not a WireGuard message type")                                            \
+	X(WG_LENGTH, "wrong length for its WireGuard message type")                           \
+	X(WG_INDEX, "no session has the receiver index")                                      \
+	X(WG_EXPIRED, "the session is older than 180 s")                                      \
+	X(WG_COUNTER, "counter beyond the last one allowed")                                  \
+	X(WG_REPLAY, "counter seen before or too old")                                        \
+	X(WG_AUTH, "authentication tag does not match")                                       \
+	X(WG_SOURCE, "source address is not in the peer's allowed IPs")                       \
+	X(WG_ECN, "outer congestion mark on a packet that cannot carry it (RFC 6040)")        \
+	X(WG_HANDSHAKE_QUEUE, "handshake queue full")                                         \
+	X(WG_MAC1, "mac1 does not match any interface")                                       \
+	X(WG_MAC2, "under load and without a valid mac2, answered with a cookie")             \
+	X(WG_RATE, "handshake above the rate limit of its source")                            \
+	X(WG_HANDSHAKE, "handshake message of an unknown peer, replayed, or out of state")    \
+	X(WG_COOKIE, "cookie reply that matches nothing we sent")                             \
+	/* edges and resources */                                                             \
+	X(BUFFERS, "no packet buffer free")                                                   \
+	X(FRAME_FULL, "the next node's queue is full")                                        \
+	X(TUN_SEND, "the TUN device refused the packet")                                      \
+	X(UDP_SEND, "the UDP socket refused the datagram")                                    \
+	X(UDP_UNREACHABLE, "no route to the endpoint outside the tunnel")                     \
+	X(ICMP_RATE, "ICMP error not sent: above the rate limit")                             \
+	X(SHUTDOWN, "still queued when the engine stopped")
+
+enum mf_drop {
+#define X(name, text) MF_DROP_##name,
+	MF_DROP_LIST(X)
+#undef X
+		MF_DROP_COUNT
+};
+
+/* "ip-truncated" and so on, and the sentence. Never NULL. */
+const char *mf_drop_name(enum mf_drop r);
+const char *mf_drop_text(enum mf_drop r);
+
+#endif

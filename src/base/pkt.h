@@ -1,0 +1,102 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * pkt - a packet: a descriptor and one contiguous piece of memory with room before and after.
+ *
+ * Two classes of memory. A *small* packet holds anything up to 2 KiB, a *large* one a super-packet
+ * (TSO, USO, UDP GRO) of up to 64 KiB, which stays whole from edge to edge. Every pool belongs to one
+ * worker: packets are taken and given back on that worker's thread only, last given first taken, so
+ * that the memory in use stays warm and memory never used is never touched.
+ */
+#ifndef MF_PKT_H
+#define MF_PKT_H
+
+#include "base/addr.h"
+#include "base/drop.h"
+
+enum {
+	MF_PKT_HEADROOM = 128,          /* WireGuard header, virtio header, encapsulation */
+	MF_PKT_TAILROOM = 64,           /* padding to 16 and the tag, twice */
+	MF_PKT_SMALL_MAX = 2048,        /* data bytes of a small packet */
+	MF_PKT_LARGE_MAX = 65536,       /* data bytes of a large packet */
+	MF_PKT_LAND = MF_PKT_SMALL_MAX, /* extra headroom of a large one: see mf_pkt_land */
+};
+
+enum mf_gso_type { MF_GSO_NONE, MF_GSO_TCP4, MF_GSO_TCP6, MF_GSO_UDP };
+
+enum mf_pkt_flag {
+	MF_PKT_NEEDS_CSUM = 1 << 0, /* L4 checksum holds the pseudo-header sum; complete it at
+	                               csum_start + csum_offset (virtio 1.2, 5.1.6) */
+	MF_PKT_CAPTURED = 1 << 1,   /* wanted by a running capture or trace */
+	MF_PKT_LARGE = 1 << 2,      /* class of memory; set by the pool */
+};
+
+struct mf_pkt {
+	/* First cache line: what nodes read and write for each packet. */
+	uint8_t *data; /* first byte of the packet (IP header) or of the datagram's payload */
+	uint32_t len;
+	uint16_t drop;     /* enum mf_drop, set by whoever sends it to the drop node */
+	uint8_t flags;     /* enum mf_pkt_flag */
+	uint8_t gso_type;  /* enum mf_gso_type: NONE means gso_size is 0 */
+	uint16_t gso_size; /* payload bytes of each segment (TCP, UDP), or the stride of a batch of
+	                        datagrams outside the tunnel (UDP_SEGMENT, UDP_GRO) */
+	uint16_t csum_start; /* offsets from data, valid with MF_PKT_NEEDS_CSUM */
+	uint16_t csum_offset;
+	uint16_t l4_off;    /* from data to the L4 header; set by ip-input */
+	uint8_t ip_version; /* 4 or 6; set by ip-input */
+	uint8_t l4_proto; /* final L4 protocol; 0 for a fragment that has no L4 header; set by ip-input */
+	uint8_t tos;       /* outer TOS or traffic class of a datagram, received or to send */
+	uint8_t rx_port;   /* which input it came from: index into the worker's ports */
+	uint32_t next_hop; /* route-lookup's result */
+	uint32_t trace;    /* trace record, 0 = none */
+	uint32_t segments; /* how many wire packets this stands for, 1 if gso_type is NONE */
+	void *owner;       /* whom the nodes between two edges agree on: a peer, a session */
+	uint64_t spare[2]; /* room for what later nodes agree on */
+
+	/* Second and third line: edges only. */
+	struct mf_endpoint remote;      /* datagrams: where from, where to */
+	struct mf_addr local;           /* datagrams: our address (sticky source); family 0 = any */
+	uint32_t local_if;              /* and its interface index, 0 = any */
+	uint8_t *room_start, *room_end; /* data may move between these */
+	struct mf_pkt_pool *pool;
+	struct mf_pkt *next; /* for lists kept by the packet's owner */
+} MF_ALIGNED(MF_CACHE_LINE);
+static_assert(offsetof(struct mf_pkt, remote) == 64, "the hot half of a packet is one cache line");
+static_assert(sizeof(struct mf_pkt) == 192, "a packet's descriptor is three cache lines");
+
+struct mf_pkt_pool;
+
+/* Reserves memory for the given numbers of packets; the pages are not touched before use. Returns
+ * NULL when the address space is refused. Owned by one thread at a time. */
+struct mf_pkt_pool *mf_pkt_pool_new(uint32_t n_small, uint32_t n_large);
+/* Gives the memory back; every packet must have been freed (asserted). */
+void mf_pkt_pool_free(struct mf_pkt_pool *pool);
+
+/* An empty packet (len 0, no offload) with data at its headroom, or NULL: the pool is used up. */
+struct mf_pkt *mf_pkt_small(struct mf_pkt_pool *pool);
+struct mf_pkt *mf_pkt_large(struct mf_pkt_pool *pool);
+void mf_pkt_free(struct mf_pkt *p);
+uint32_t mf_pkt_pool_free_small(const struct mf_pkt_pool *pool);
+uint32_t mf_pkt_pool_free_large(const struct mf_pkt_pool *pool);
+/* Bytes of address space the pool takes when every packet is in use. */
+size_t mf_pkt_pool_bytes(uint32_t n_small, uint32_t n_large);
+
+static inline size_t mf_pkt_headroom(const struct mf_pkt *p)
+{
+	return (size_t)(p->data - p->room_start);
+}
+
+static inline size_t mf_pkt_tailroom(const struct mf_pkt *p)
+{
+	return (size_t)(p->room_end - p->data) - p->len;
+}
+
+/* An edge that cannot know whether the next thing is small or large reads with two iovecs: first
+ * MF_PKT_SMALL_MAX bytes at small->data, the rest at large->data. When n bytes have come in this
+ * returns the one that holds them all, in one piece (a large packet's extra headroom takes the first
+ * 2 KiB); the other stays with the caller for the next read. */
+struct mf_pkt *mf_pkt_land(struct mf_pkt *small, struct mf_pkt *large, size_t n);
+
+/* Copies offload metadata and L3/L4 offsets. */
+void mf_pkt_copy_meta(struct mf_pkt *to, const struct mf_pkt *from);
+
+#endif
