@@ -1,0 +1,202 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * config - a profile as values: what `mintflow run -c PROFILE` asks for, checked and complete.
+ *
+ * A struct mf_config is immutable once loaded and belongs to whoever loaded it. Everything that it
+ * points to lives in its own arena and dies with it; mf_config_free wipes that memory, because there
+ * are private keys in it. Nothing here resolves names, opens sockets or reads a clock; mf_config_load
+ * reads the profile and the files that it names.
+ */
+#ifndef MF_CONFIG_H
+#define MF_CONFIG_H
+
+#include "base/addr.h"
+#include "base/json.h"
+#include "base/key.h"
+
+enum {
+	MF_CONFIG_NAME_MAX = 15, /* IFNAMSIZ - 1: bytes of a tunnel's or an interface's name */
+	MF_CONFIG_MAX_BYTES = 1 << 20,     /* of a profile */
+	MF_CONFIG_MAX_SET_BYTES = 1 << 24, /* of a file that a CIDR set names */
+	MF_CONFIG_MAX_DEPTH = 12,          /* of maps and lists in each other */
+	MF_CONFIG_MAX_ERRORS = 100,        /* more are counted, not kept */
+};
+
+/* Where a value was written. `file` is as given to the loader (or as resolved, for files that the
+ * profile names), never NULL in a loaded configuration; lines and columns start at 1, 0 = unknown. */
+struct mf_config_pos {
+	const char *file;
+	uint32_t line, col;
+};
+
+struct mf_config_prefix {
+	struct mf_prefix prefix;
+	struct mf_config_pos pos;
+};
+
+struct mf_config_prefixes {
+	struct mf_config_prefix *v;
+	uint32_t n;
+};
+
+/* `host:port` as written: a name that somebody still has to resolve, or an address. */
+struct mf_config_host {
+	const char *host; /* without brackets; NULL: none given */
+	uint16_t port;
+	bool is_addr;            /* `addr` is valid, nothing to resolve */
+	struct mf_endpoint addr; /* with the port */
+	struct mf_config_pos pos;
+};
+
+/* Each may be switched off; the platform still probes what the kernel can do. */
+struct mf_config_offload {
+	bool checksum; /* TUN: partial checksums (TUN_F_CSUM); off switches tso and uso off too */
+	bool tso;      /* TUN: TCP super-packets (TUN_F_TSO4, TUN_F_TSO6) */
+	bool uso;      /* TUN: UDP super-packets (TUN_F_USO4, TUN_F_USO6) */
+	bool gso;      /* UDP socket: UDP_SEGMENT */
+	bool gro;      /* UDP socket: UDP_GRO */
+	bool coalesce; /* merge decrypted packets of one flow before they enter the TUN */
+};
+
+struct mf_config_tunnel {
+	struct mf_config_pos pos;
+	const char *name;                    /* of the device, and of the control socket */
+	struct mf_config_prefixes addresses; /* host bits kept; may be empty */
+	uint32_t mtu;                        /* bytes; 0 = auto */
+	bool auto_route;
+	bool exclude_lan;
+	struct mf_config_offload offload;
+};
+
+struct mf_config_peer {
+	struct mf_config_pos pos;
+	struct mf_key public_key;
+	struct mf_key preshared_key; /* all zero: none */
+	bool has_preshared_key;
+	const char *preshared_key_file;        /* path as resolved, NULL if inline or none */
+	struct mf_config_host endpoint;        /* endpoint.host NULL: the peer comes to us */
+	struct mf_config_prefixes allowed_ips; /* host bits cleared */
+	uint16_t persistent_keepalive;         /* seconds; 0 = off */
+};
+
+enum mf_config_type { MF_CONFIG_WIREGUARD = 1 };
+
+struct mf_config_interface {
+	struct mf_config_pos pos;
+	const char *name;
+	enum mf_config_type type;
+	/* wireguard */
+	struct mf_key private_key;
+	struct mf_key public_key;            /* computed from it */
+	const char *private_key_file;        /* path as resolved, NULL if inline */
+	struct mf_config_prefixes addresses; /* our addresses inside this VPN; host bits kept */
+	uint16_t listen_port;                /* 0 = any */
+	uint32_t mtu;                        /* bytes; 0 = auto */
+	uint32_t fwmark;                     /* 0 = the mark of auto_route, if that is on */
+	struct mf_config_peer *peers;
+	uint32_t n_peers;
+};
+
+struct mf_config_cidr_set {
+	struct mf_config_pos pos;
+	const char *name;
+	struct mf_config_prefixes cidrs; /* inline ones first, then those of the files in order */
+	uint32_t n_inline;               /* how many of them are inline */
+	const char **files;              /* paths as resolved */
+	uint32_t n_files;
+};
+
+enum mf_config_action { MF_CONFIG_TO_INTERFACE, MF_CONFIG_TO_DROP, MF_CONFIG_TO_REJECT };
+
+/* A route as written: one criterion, one target. */
+struct mf_config_route {
+	struct mf_config_pos pos;
+	const struct mf_config_cidr_set *cidr_set; /* NULL: `cidr` is the criterion */
+	struct mf_prefix cidr;
+	enum mf_config_action action;
+	uint32_t interface; /* index into interfaces[], valid with MF_CONFIG_TO_INTERFACE */
+};
+
+/* A route as the packet core wants it: sets unrolled, equal ones merged. `pos` is the prefix as
+ * written (for a set from a file, the line in that file), `route` says which route brought it in,
+ * or NULL when app routing is off and the rule stands for a peer's allowed IPs. */
+struct mf_config_rule {
+	struct mf_prefix prefix;
+	enum mf_config_action action;
+	uint32_t interface;
+	struct mf_config_pos pos;
+	const struct mf_config_route *route;
+};
+
+struct mf_config_limits {
+	uint64_t memory;         /* bytes, for everything that the engine allocates */
+	uint32_t workers;        /* 0 = auto: one per core */
+	uint32_t staged_packets; /* per peer, kept while a handshake runs */
+};
+
+struct mf_config {
+	const char *path; /* of the profile */
+	struct mf_config_tunnel tunnel;
+	struct mf_config_interface *interfaces;
+	uint32_t n_interfaces;
+	struct mf_config_cidr_set *cidr_sets;
+	uint32_t n_cidr_sets;
+	bool app_routing;               /* false: absent or `enabled: false` */
+	bool has_app_routing;           /* the section is there, so printing keeps it */
+	struct mf_config_route *routes; /* in the order of the profile */
+	uint32_t n_routes;
+	/* What destination lookup runs on, whether app routing is on or off (design rules 1 and 7). */
+	struct mf_config_rule *rules;
+	uint32_t n_rules;
+	struct mf_config_limits limits;
+	struct mf_config_arena *arena;
+};
+
+struct mf_config_error {
+	struct mf_config_pos pos; /* `file` may be NULL */
+	char *text;
+};
+
+/* Zero-initialise; collects over several calls; own copies of everything. */
+struct mf_config_errors {
+	struct mf_config_error *v;
+	uint32_t n, cap;
+	uint32_t not_kept;
+};
+
+enum mf_config_flag {
+	/* Names of files are checked for form only and nothing is read: no key files, no sets' files (for
+	 * fuzzing and for text that comes from somewhere else). Such keys are all zero afterwards. */
+	MF_CONFIG_NO_FILES = 1 << 0,
+};
+
+/* Reads and checks a whole profile. On success *out is the caller's and `errs` is empty; otherwise *out
+ * is NULL and `errs` (never NULL) says everything that is wrong, in the order of the text. Errors:
+ * MF_E_MALFORMED (the profile is wrong), MF_E_SYSTEM (cannot be read), MF_E_PERMISSION (readable by
+ * others although there are keys in it), MF_E_NO_MEMORY. Any thread. */
+MF_MUST_CHECK mf_err mf_config_load(const char *path, struct mf_config **out,
+				    struct mf_config_errors *errs);
+/* The same for text that is in memory. `name` stands for the file in messages, and relative paths are
+ * relative to its directory. `flags`: enum mf_config_flag. */
+MF_MUST_CHECK mf_err mf_config_parse(const char *text, size_t n, const char *name, unsigned flags,
+				     struct mf_config **out, struct mf_config_errors *errs);
+/* Wipes and frees. NULL is fine. */
+void mf_config_free(struct mf_config *cfg);
+
+/* The canonical text, with every value written out; parses back to an equal configuration. Without
+ * `with_secrets` inline keys are replaced by "(hidden)", which does not parse. */
+void mf_config_print(const struct mf_config *cfg, struct mf_text *out, bool with_secrets);
+
+/* "file:line:col: error: text", one a line; and an array of {file, line, col, message}. */
+void mf_config_errors_print(const struct mf_config_errors *errs, struct mf_text *out);
+void mf_config_errors_json(const struct mf_config_errors *errs, struct mf_json *j);
+void mf_config_errors_free(struct mf_config_errors *errs);
+
+/* Finds an interface by name, or NULL. */
+const struct mf_config_interface *mf_config_find_interface(const struct mf_config *cfg,
+							   const char *name);
+
+/* The profile reference (docs/profile.md), made from the schema. */
+void mf_config_print_reference(struct mf_text *out);
+
+#endif
