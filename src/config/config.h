@@ -29,6 +29,12 @@ struct mf_config_pos {
 	uint32_t line, col;
 };
 
+/* What every section begins with. `node` is the loader's; NULL: the profile leaves the section out. */
+struct mf_config_src {
+	struct mf_config_pos pos;
+	const struct mf_yaml *node;
+};
+
 struct mf_config_prefix {
 	struct mf_prefix prefix;
 	struct mf_config_pos pos;
@@ -50,6 +56,7 @@ struct mf_config_host {
 
 /* Each may be switched off; the platform still probes what the kernel can do. */
 struct mf_config_offload {
+	struct mf_config_src src;
 	bool checksum; /* TUN: partial checksums (TUN_F_CSUM); off switches tso and uso off too */
 	bool tso;      /* TUN: TCP super-packets (TUN_F_TSO4, TUN_F_TSO6) */
 	bool uso;      /* TUN: UDP super-packets (TUN_F_USO4, TUN_F_USO6) */
@@ -59,7 +66,7 @@ struct mf_config_offload {
 };
 
 struct mf_config_tunnel {
-	struct mf_config_pos pos;
+	struct mf_config_src src;
 	const char *name;                    /* of the device, and of the control socket */
 	struct mf_config_prefixes addresses; /* host bits kept; may be empty */
 	uint32_t mtu;                        /* bytes; 0 = auto */
@@ -69,11 +76,11 @@ struct mf_config_tunnel {
 };
 
 struct mf_config_peer {
-	struct mf_config_pos pos;
+	struct mf_config_src src;
 	struct mf_key public_key;
 	struct mf_key preshared_key; /* all zero: none */
 	bool has_preshared_key;
-	const char *preshared_key_file;        /* path as resolved, NULL if inline or none */
+	const char *preshared_key_file;        /* path as written, NULL if inline or none */
 	struct mf_config_host endpoint;        /* endpoint.host NULL: the peer comes to us */
 	struct mf_config_prefixes allowed_ips; /* host bits cleared */
 	uint16_t persistent_keepalive;         /* seconds; 0 = off */
@@ -82,13 +89,13 @@ struct mf_config_peer {
 enum mf_config_type { MF_CONFIG_WIREGUARD = 1 };
 
 struct mf_config_interface {
-	struct mf_config_pos pos;
+	struct mf_config_src src;
 	const char *name;
 	enum mf_config_type type;
 	/* wireguard */
 	struct mf_key private_key;
 	struct mf_key public_key;            /* computed from it */
-	const char *private_key_file;        /* path as resolved, NULL if inline */
+	const char *private_key_file;        /* path as written, NULL if inline */
 	struct mf_config_prefixes addresses; /* our addresses inside this VPN; host bits kept */
 	uint16_t listen_port;                /* 0 = any */
 	uint32_t mtu;                        /* bytes; 0 = auto */
@@ -98,11 +105,11 @@ struct mf_config_interface {
 };
 
 struct mf_config_cidr_set {
-	struct mf_config_pos pos;
+	struct mf_config_src src;
 	const char *name;
 	struct mf_config_prefixes cidrs; /* inline ones first, then those of the files in order */
 	uint32_t n_inline;               /* how many of them are inline */
-	const char **files;              /* paths as resolved */
+	const char **files;              /* paths as written */
 	uint32_t n_files;
 };
 
@@ -110,9 +117,11 @@ enum mf_config_action { MF_CONFIG_TO_INTERFACE, MF_CONFIG_TO_DROP, MF_CONFIG_TO_
 
 /* A route as written: one criterion, one target. */
 struct mf_config_route {
-	struct mf_config_pos pos;
-	const struct mf_config_cidr_set *cidr_set; /* NULL: `cidr` is the criterion */
+	struct mf_config_src src;
 	struct mf_prefix cidr;
+	const char *cidr_set_name;                 /* NULL: `cidr` is the criterion */
+	const struct mf_config_cidr_set *cidr_set; /* the set of that name */
+	const char *to;                            /* as written */
 	enum mf_config_action action;
 	uint32_t interface; /* index into interfaces[], valid with MF_CONFIG_TO_INTERFACE */
 };
@@ -129,26 +138,33 @@ struct mf_config_rule {
 };
 
 struct mf_config_limits {
+	struct mf_config_src src;
 	uint64_t memory;         /* bytes, for everything that the engine allocates */
 	uint32_t workers;        /* 0 = auto: one per core */
 	uint32_t staged_packets; /* per peer, kept while a handshake runs */
 };
 
+struct mf_config_app_routing {
+	struct mf_config_src src;
+	bool enabled;                   /* false too when the section is left out */
+	struct mf_config_route *routes; /* in the order of the profile */
+	uint32_t n_routes;
+};
+
 struct mf_config {
+	struct mf_config_src src;
 	const char *path; /* of the profile */
+	uint32_t version;
 	struct mf_config_tunnel tunnel;
 	struct mf_config_interface *interfaces;
 	uint32_t n_interfaces;
 	struct mf_config_cidr_set *cidr_sets;
 	uint32_t n_cidr_sets;
-	bool app_routing;               /* false: absent or `enabled: false` */
-	bool has_app_routing;           /* the section is there, so printing keeps it */
-	struct mf_config_route *routes; /* in the order of the profile */
-	uint32_t n_routes;
+	struct mf_config_app_routing app_routing;
+	struct mf_config_limits limits;
 	/* What destination lookup runs on, whether app routing is on or off (design rules 1 and 7). */
 	struct mf_config_rule *rules;
 	uint32_t n_rules;
-	struct mf_config_limits limits;
 	struct mf_config_arena *arena;
 };
 
