@@ -1,0 +1,71 @@
+#!/usr/bin/python3
+# SPDX-License-Identifier: Apache-2.0
+"""httpd - the web server of the laboratory.
+
+GET /whoami  who asked (the address as the server sees it) and who answers, as JSON: the proof of
+             which way a request went.
+GET /bytes/N N bytes.
+GET /FILE    a file of --directory.
+"""
+import argparse
+import http.server
+import json
+import os
+import socket
+
+
+class Handler(http.server.SimpleHTTPRequestHandler):
+    protocol_version = "HTTP/1.1"
+
+    def do_GET(self):
+        if self.path == "/whoami":
+            seen = self.client_address[0].removeprefix("::ffff:")
+            body = json.dumps({"server": self.server.lab_name, "client": seen,
+                               "host": self.headers.get("Host", "")}).encode()
+            self.send_response(200)
+            self.send_header("Content-Type", "application/json")
+            self.send_header("Content-Length", str(len(body)))
+            self.end_headers()
+            self.wfile.write(body)
+        elif self.path.startswith("/bytes/"):
+            left = int(self.path[len("/bytes/"):])
+            self.send_response(200)
+            self.send_header("Content-Type", "application/octet-stream")
+            self.send_header("Content-Length", str(left))
+            self.end_headers()
+            block = os.urandom(1 << 20)
+            while left > 0:
+                left -= self.wfile.write(block[:min(left, len(block))])
+        else:
+            super().do_GET()
+
+    def log_message(self, fmt, *args):
+        pass
+
+
+class Server(http.server.ThreadingHTTPServer):
+    daemon_threads = True
+    request_queue_size = 128
+
+    def server_bind(self):
+        if self.address_family == socket.AF_INET6:
+            self.socket.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, 0)
+        super().server_bind()
+
+
+def main():
+    p = argparse.ArgumentParser()
+    p.add_argument("--port", type=int, default=80)
+    p.add_argument("--bind", default="::")
+    p.add_argument("--name", default="")
+    p.add_argument("--directory", default="/nonexistent")
+    o = p.parse_args()
+    Server.address_family = socket.AF_INET6 if ":" in o.bind else socket.AF_INET
+    handler = lambda *a, **k: Handler(*a, directory=o.directory, **k)
+    s = Server((o.bind, o.port), handler)
+    s.lab_name = o.name
+    s.serve_forever()
+
+
+if __name__ == "__main__":
+    main()

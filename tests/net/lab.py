@@ -1,0 +1,483 @@
+# SPDX-License-Identifier: Apache-2.0
+"""lab - small laboratories of network namespaces, for the net tests, ./demo and bench/run.
+
+A Host is a process that sleeps in a network, mount and UTS namespace of its own; everything the
+laboratory does to it goes through nsenter. Nothing gets a name on the outside: no /run/netns, no
+interface in the machine's own namespace. The kernel takes a namespace apart when its last process
+ends, every process here is told to die with us (PR_SET_PDEATHSIG), and so even a SIGKILL of the
+test runner leaves nothing behind.
+
+Each host has a /run of its own (tmpfs): two hosts do not see each other's /run/wireguard and
+/run/mintflow, and the machine's own are never touched.
+
+    with Lab("pair") as lab:
+        a, b = lab.host("a"), lab.host("b")
+        lab.link(a, b, a_addr=["192.0.2.1/24"], b_addr=["192.0.2.2/24"])
+        a.run("ping -c1 192.0.2.2")
+"""
+import base64
+import ctypes
+import json
+import os
+import re
+import shlex
+import shutil
+import signal
+import socket
+import subprocess
+import sys
+import tempfile
+import threading
+import time
+
+ROOT = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
+HERE = os.path.dirname(os.path.abspath(__file__))
+PYTHON = "/usr/bin/python3"
+PR_SET_PDEATHSIG = 1
+_libc = ctypes.CDLL(None, use_errno=True)
+
+
+class LabError(Exception):
+    pass
+
+
+def mintflow_path():
+    """The program under test: $MINTFLOW, else what ./check or ./demo has built last."""
+    env = os.environ.get("MINTFLOW")
+    if env:
+        return env
+    for d in ("build", "build/release", "build-check"):
+        for sub in ("mintflow", "daemon/mintflow", "cli/mintflow"):
+            p = os.path.join(ROOT, d, sub)
+            if os.access(p, os.X_OK):
+                return p
+    raise LabError("no mintflow binary: set MINTFLOW=path or build into build/")
+
+
+def wait_for(what, fn, timeout=10.0, step=0.02):
+    """Poll fn until it returns something true, and return that; LabError names what was awaited."""
+    end = time.monotonic() + timeout
+    while True:
+        got = fn()
+        if got:
+            return got
+        if time.monotonic() > end:
+            raise LabError(f"waited {timeout:g} s in vain for {what}")
+        time.sleep(step)
+
+
+def genkey():
+    """A private key and its public key, both base64 (Curve25519)."""
+    private = subprocess.run(["wg", "genkey"], capture_output=True, text=True, check=True).stdout
+    public = subprocess.run(["wg", "pubkey"], input=private, capture_output=True, text=True,
+                            check=True).stdout
+    return private.strip(), public.strip()
+
+
+def genpsk():
+    return base64.b64encode(os.urandom(32)).decode()
+
+
+def is_v6(addr):
+    return ":" in addr
+
+
+def hostport(addr, port):
+    return f"[{addr}]:{port}" if is_v6(addr) else f"{addr}:{port}"
+
+
+def _die_with_parent():
+    _libc.prctl(PR_SET_PDEATHSIG, signal.SIGKILL)
+
+
+class Proc:
+    """A program running on a host. Its output is in a file, so a full pipe never stalls it."""
+
+    def __init__(self, host, argv, label, env=None, log_path=None, own_session=False):
+        self.host, self.argv, self.label = host, argv, label
+        self.log_path = log_path or host.lab.path(f"{host.name}-{label}-{host.lab.serial()}.log")
+        self._log = open(self.log_path, "wb")
+        full_env = dict(os.environ)
+        full_env.update(env or {})
+        self.p = subprocess.Popen(host.enter(argv), stdin=subprocess.DEVNULL, stdout=self._log,
+                                  stderr=subprocess.STDOUT, env=full_env,
+                                  start_new_session=True,
+                                  preexec_fn=None if own_session else _die_with_parent)
+        self.pid = self.p.pid
+
+    def poll(self):
+        return self.p.poll()
+
+    def alive(self):
+        return self.p.poll() is None
+
+    def wait(self, timeout=None):
+        try:
+            return self.p.wait(timeout)
+        except subprocess.TimeoutExpired:
+            raise LabError(f"{self.label} on {self.host.name} still runs after {timeout} s\n"
+                           + self.tail()) from None
+
+    def log(self):
+        with open(self.log_path, "r", errors="replace") as f:
+            return f.read()
+
+    def tail(self, lines=40):
+        return "\n".join(self.log().splitlines()[-lines:])
+
+    def kill(self, sig=signal.SIGTERM):
+        if self.alive():
+            self.p.send_signal(sig)
+
+    def stop(self, timeout=5.0, sig=signal.SIGTERM):
+        """Ask to end, then insist. The exit status."""
+        if self.alive():
+            self.p.send_signal(sig)
+            try:
+                self.p.wait(timeout)
+            except subprocess.TimeoutExpired:
+                self.p.kill()
+                self.p.wait()
+        self._log.close()
+        return self.p.returncode
+
+    def rss_kib(self):
+        with open(f"/proc/{self.pid}/status") as f:
+            for line in f:
+                if line.startswith("VmRSS:"):
+                    return int(line.split()[1])
+        raise LabError(f"{self.label}: no VmRSS")
+
+    def cpu_seconds(self):
+        with open(f"/proc/{self.pid}/stat") as f:
+            fields = f.read().rsplit(")", 1)[1].split()
+        return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
+
+
+class Host:
+    """One machine of the laboratory."""
+
+    SETUP = ("set -e; hostname {name}; mount -t tmpfs -o mode=755 tmpfs /run; "
+             "mkdir -p /run/wireguard /run/mintflow /run/lock; chmod 700 /run/wireguard; "
+             "mount -t sysfs sysfs /sys 2>/dev/null || true; "
+             "ip link set lo up; "
+             "for f in all default; do "
+             "echo 0 > /proc/sys/net/ipv6/conf/$f/accept_dad; "
+             "echo 0 > /proc/sys/net/ipv6/conf/$f/disable_ipv6; "
+             "echo 0 > /proc/sys/net/ipv6/conf/$f/router_solicitations; "
+             "echo 0 > /proc/sys/net/ipv4/conf/$f/rp_filter; done; "
+             "echo '0 2147483647' > /proc/sys/net/ipv4/ping_group_range; "
+             "echo ready; exec sleep infinity")
+
+    def __init__(self, lab, name):
+        self.lab, self.name = lab, name
+        self.procs = []
+        self.p = subprocess.Popen(
+            ["unshare", "--net", "--mount", "--uts", "sh", "-c", self.SETUP.format(name=name)],
+            stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.PIPE,
+            start_new_session=True, preexec_fn=None if lab.keep else _die_with_parent)
+        self.pid = self.p.pid
+        if self.p.stdout.readline().strip() != b"ready":
+            raise LabError(f"host {name}: cannot make its namespaces (root needed): "
+                           + self.p.stderr.read().decode(errors="replace").strip())
+        self.netns = os.readlink(f"/proc/{self.pid}/ns/net")
+
+    def __repr__(self):
+        return f"<host {self.name}>"
+
+    def enter(self, argv):
+        if isinstance(argv, str):
+            argv = shlex.split(argv)
+        return ["nsenter", "-t", str(self.pid), "-n", "-m", "-u", "--"] + [str(a) for a in argv]
+
+    def run(self, argv, check=True, timeout=60, input=None, env=None):
+        """Run to the end; text in and out. With check, a failure shows what it printed."""
+        full_env = dict(os.environ)
+        full_env.update(env or {})
+        try:
+            r = subprocess.run(self.enter(argv), capture_output=True, text=True, timeout=timeout,
+                               input=input, env=full_env,
+                               **({} if input is not None else {"stdin": subprocess.DEVNULL}))
+        except subprocess.TimeoutExpired as e:
+            raise LabError(f"{self.name}: {argv} took more than {timeout} s: "
+                           f"{e.stdout or ''}{e.stderr or ''}") from None
+        if check and r.returncode:
+            raise LabError(f"{self.name}: {argv} gave {r.returncode}:\n{r.stdout}{r.stderr}")
+        return r
+
+    def out(self, argv, **kw):
+        return self.run(argv, **kw).stdout
+
+    def sh(self, script, **kw):
+        return self.run(["sh", "-ec", script], **kw)
+
+    def popen(self, argv, label=None, **kw):
+        if isinstance(argv, str):
+            argv = shlex.split(argv)
+        label = label or os.path.basename(argv[0])
+        proc = Proc(self, argv, label, own_session=self.lab.keep, **kw)
+        self.procs.append(proc)
+        return proc
+
+    def ip(self, args, **kw):
+        return self.out(["ip"] + shlex.split(args), **kw)
+
+    def sysctl(self, key, value):
+        """Written through /proc as seen by the host itself: network sysctls are per namespace."""
+        self.sh(f"echo {shlex.quote(str(value))} > /proc/sys/{key.replace('.', '/')}")
+
+    def forward(self):
+        self.sysctl("net.ipv4.ip_forward", 1)
+        self.sysctl("net.ipv6.conf.all.forwarding", 1)
+
+    def nft(self, rules):
+        self.run(["nft", "-f", "-"], input=rules)
+
+    def add_addr(self, dev, *addrs):
+        for a in addrs:
+            self.ip(f"addr add {a} dev {dev}" + (" nodad" if is_v6(a) else ""))
+
+    def del_addr(self, dev, *addrs):
+        for a in addrs:
+            self.ip(f"addr del {a} dev {dev}")
+
+    def file(self, path):
+        """A path inside the host (say /run/wireguard/x.sock) as seen from here."""
+        return f"/proc/{self.pid}/root{path}"
+
+    def etc(self, name, text):
+        """Give the host its own /etc/NAME (hosts, resolv.conf)."""
+        mine = self.lab.path(f"{self.name}-etc-{name}")
+        with open(mine, "w") as f:
+            f.write(text)
+        os.chmod(mine, 0o644)
+        self.sh(f"test -e /etc/{name} && mount --bind {mine} /etc/{name}")
+
+    def listening(self, port, proto="tcp"):
+        want = f":{port:04X} "
+        for v in ("", "6"):
+            try:
+                with open(f"/proc/{self.pid}/net/{proto}{v}") as f:
+                    for line in f:
+                        local = line.split()[1] + " " if len(line.split()) > 3 else ""
+                        if local.endswith(want) and (proto == "udp" or line.split()[3] == "0A"):
+                            return True
+            except FileNotFoundError:
+                pass
+        return False
+
+    def snmp(self, name):
+        """A counter by the name the kernel gives it: IcmpInEchos, Icmp6InEchos, UdpInErrors …"""
+        for line in self.out(["nstat", "-asz", name]).splitlines():
+            if line.startswith(name):
+                return int(line.split()[1])
+        raise LabError(f"no counter {name}")
+
+    # Programs that most laboratories need -------------------------------------------------------
+
+    def ping(self, dst, count=1, size=None, wait=1, interval=None, df=False, check=True, src=None):
+        """Echo requests; the number of answers."""
+        argv = ["ping", "-n", "-q", "-c", str(count), "-W", str(wait)]
+        if size is not None:
+            argv += ["-s", str(size)]
+        if interval is not None:
+            argv += ["-i", str(interval)]
+        if df:
+            argv += ["-M", "do"]
+        if src:
+            argv += ["-I", src]
+        r = self.run(argv + [dst], check=False, timeout=count * max(interval or 1, 1) + wait + 20)
+        m = re.search(r"(\d+) received", r.stdout)
+        got = int(m.group(1)) if m else 0
+        if check and got != count:
+            raise LabError(f"{self.name}: ping {dst}: {got} of {count} answered\n"
+                           f"{r.stdout}{r.stderr}")
+        return got
+
+    def ping_until(self, dst, timeout=15.0, size=None):
+        """Ping until an answer comes; the seconds it took."""
+        start = time.monotonic()
+        while time.monotonic() - start < timeout:
+            if self.ping(dst, wait=0.5, check=False, size=size):
+                return time.monotonic() - start
+        raise LabError(f"{self.name}: {dst} did not answer a ping for {timeout} s")
+
+    def pinger(self, dst, interval=0.02):
+        """A steady ping in the background; Pinger.stop() tells what was lost."""
+        return Pinger(self, dst, interval)
+
+    def iperf_server(self, port=5201, bind=None):
+        argv = ["iperf3", "-s", "-p", str(port), "--forceflush"] + (["-B", bind] if bind else [])
+        proc = self.popen(argv, f"iperf3s{port}")
+        wait_for(f"iperf3 on {self.name}", lambda: self.listening(port))
+        return proc
+
+    def iperf(self, dst, *args, seconds=2, port=5201, timeout=None):
+        """Run iperf3 against a server; its JSON."""
+        argv = ["iperf3", "-J", "-c", dst, "-p", str(port), "-t", str(seconds)]
+        argv += [str(a) for a in args]
+        r = self.run(argv, check=False, timeout=timeout or seconds + 30)
+        try:
+            j = json.loads(r.stdout)
+        except ValueError:
+            raise LabError(f"{self.name}: iperf3 {dst} gave {r.returncode}:\n"
+                           f"{r.stdout}{r.stderr}") from None
+        if "error" in j:
+            raise LabError(f"{self.name}: iperf3 {dst}: {j['error']}")
+        return j
+
+    def http_server(self, port=80, directory=None, bind="::"):
+        """Serves a directory; GET /whoami answers with the client's address, /bytes/N with N bytes."""
+        argv = [PYTHON, os.path.join(HERE, "httpd.py"), "--port", str(port), "--bind", bind,
+                "--name", self.name]
+        if directory:
+            argv += ["--directory", directory]
+        proc = self.popen(argv, f"httpd{port}")
+        wait_for(f"httpd on {self.name}", lambda: self.listening(port))
+        return proc
+
+    def capture(self, dev, expr="", name=None):
+        """tcpdump into a file; returns a Capture."""
+        return Capture(self, dev, expr, name)
+
+    def lose(self, percent, dev=None, expr="", hook="input"):
+        """Drop a share of the packets at random. Returns a function that takes the rule away."""
+        table = f"lose{self.lab.serial()}"
+        where = ""
+        if dev:
+            where = ("oifname " if hook in ("output", "postrouting") else "iifname ") + f'"{dev}" '
+        self.nft(f"table inet {table} {{\n chain c {{\n type filter hook {hook} priority 0;\n"
+                 f" {where}{expr} numgen random mod 1000 < {int(percent * 10)} counter drop\n"
+                 " }\n}\n")
+        return lambda: self.run(["nft", "delete", "table", "inet", table])
+
+    def masquerade(self, dev):
+        self.nft(f"table inet nat {{\n chain post {{\n type nat hook postrouting priority 100;\n"
+                 f' oifname "{dev}" masquerade\n }}\n}}\n')
+
+
+class Pinger:
+    """ping -i in the background, so that a test can say how many answers were missing."""
+
+    def __init__(self, host, dst, interval):
+        self.host, self.dst = host, dst
+        self.proc = host.popen(["ping", "-n", "-D", "-O", "-i", str(interval), "-W", "2", dst],
+                               "ping")
+
+    def stop(self):
+        """(sent, answered, longest gap in seconds between two answers)"""
+        time.sleep(0.3)
+        self.proc.kill(signal.SIGINT)
+        self.proc.wait(5)
+        text = self.proc.log()
+        m = re.search(r"(\d+) packets transmitted, (\d+) received", text)
+        if not m:
+            raise LabError(f"ping printed no summary: {text[-500:]}")
+        at = [float(x) for x in re.findall(r"^\[(\d+\.\d+)\] \d+ bytes from", text, re.M)]
+        gap = max((b - a for a, b in zip(at, at[1:])), default=float("inf"))
+        return int(m.group(1)), int(m.group(2)), gap
+
+
+class Capture:
+    def __init__(self, host, dev, expr, name):
+        self.path = host.lab.path(name or f"{host.name}-{dev}-{host.lab.serial()}.pcap")
+        argv = ["tcpdump", "-i", dev, "-n", "-U", "--immediate-mode", "-Z", "root", "-w", self.path]
+        self.proc = host.popen(argv + (shlex.split(expr) if expr else []), "tcpdump")
+        wait_for("tcpdump", lambda: "listening on" in self.proc.log())
+
+    def stop(self):
+        time.sleep(0.2)
+        self.proc.stop(sig=signal.SIGINT)
+        return self.path
+
+    def packets(self):
+        """Stop, and read with scapy."""
+        self.stop()
+        from scapy.all import rdpcap
+        return rdpcap(self.path)
+
+
+class Lab:
+    """The context in which hosts live. Leaving it ends everything that was started in it."""
+
+    def __init__(self, name="lab", keep=False, directory=None):
+        self.name, self.keep = name, keep
+        self.dir = directory or tempfile.mkdtemp(prefix=f"mintlab-{name}-")
+        self.hosts = {}
+        self._serial = 0
+        self._lock = threading.Lock()
+        self._old_term = None
+
+    def __enter__(self):
+        if threading.current_thread() is threading.main_thread():
+            # A SIGTERM must unwind as Ctrl-C does, or the namespaces would wait for the kernel.
+            self._old_term = signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
+        return self
+
+    def __exit__(self, *exc):
+        self.close()
+        if self._old_term is not None:
+            signal.signal(signal.SIGTERM, self._old_term)
+            self._old_term = None
+
+    def serial(self):
+        with self._lock:
+            self._serial += 1
+            return self._serial
+
+    def path(self, name):
+        return os.path.join(self.dir, name)
+
+    def host(self, name, forward=False):
+        h = Host(self, name)
+        self.hosts[name] = h
+        if forward:
+            h.forward()
+        return h
+
+    def link(self, a, b, a_addr=(), b_addr=(), a_dev=None, b_dev=None, mtu=1500):
+        """A cable (veth) between two hosts. Devices are named after the host at the other end."""
+        a_dev, b_dev = a_dev or f"to-{b.name}"[:15], b_dev or f"to-{a.name}"[:15]
+        subprocess.run(["ip", "link", "add", "name", a_dev, "netns", str(a.pid), "mtu", str(mtu),
+                        "type", "veth", "peer", "name", b_dev, "netns", str(b.pid), "mtu",
+                        str(mtu)], check=True)
+        for h, dev, addrs in ((a, a_dev, a_addr), (b, b_dev, b_addr)):
+            h.ip(f"link set {dev} up")
+            h.add_addr(dev, *addrs)
+        return a_dev, b_dev
+
+    def logs(self, lines=40):
+        """The end of what every program said: for the report of a failed test."""
+        text = []
+        for h in self.hosts.values():
+            for p in h.procs:
+                said = p.tail(lines)
+                if said:
+                    text.append(f"--- {h.name}: {' '.join(map(str, p.argv))[:160]} "
+                                f"(exit {p.poll()})\n{said}")
+        return "\n".join(text)
+
+    def close(self):
+        for h in self.hosts.values():
+            for p in reversed(h.procs):
+                p.kill()
+        end = time.monotonic() + 3
+        for h in self.hosts.values():
+            for p in reversed(h.procs):
+                p.stop(max(0.0, end - time.monotonic()))
+        mine = {h.netns for h in self.hosts.values()}
+        # What our programs started themselves (daemons): known by the namespace they are in.
+        for pid in filter(str.isdigit, os.listdir("/proc")):
+            try:
+                if os.readlink(f"/proc/{pid}/ns/net") in mine:
+                    os.kill(int(pid), signal.SIGKILL)
+            except (FileNotFoundError, ProcessLookupError, PermissionError):
+                pass
+        for h in self.hosts.values():
+            h.p.kill()
+            h.p.wait()
+            h.p.stdout.close()
+            h.p.stderr.close()
+        self.hosts.clear()
+        if not os.environ.get("LAB_KEEP_LOGS"):
+            shutil.rmtree(self.dir, ignore_errors=True)
