@@ -49,7 +49,6 @@
 	X(WG_COOKIE, "cookie reply that matches nothing we sent")                             \
 	/* edges and resources */                                                             \
 	X(BUFFERS, "no packet buffer free")                                                   \
-	X(FRAME_FULL, "the next node's queue is full")                                        \
 	X(TUN_SEND, "the TUN device refused the packet")                                      \
 	X(UDP_SEND, "the UDP socket refused the datagram")                                    \
 	X(UDP_UNREACHABLE, "no route to the endpoint outside the tunnel")                     \

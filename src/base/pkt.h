@@ -27,7 +27,8 @@ enum mf_pkt_flag {
 	MF_PKT_NEEDS_CSUM = 1 << 0, /* L4 checksum holds the pseudo-header sum; complete it at
 	                               csum_start + csum_offset (virtio 1.2, 5.1.6) */
 	MF_PKT_CAPTURED = 1 << 1,   /* wanted by a running capture or trace */
-	MF_PKT_LARGE = 1 << 2,      /* class of memory; set by the pool */
+	MF_PKT_LARGE = 1 << 2,      /* class of memory; set by the pool: change flags bit by bit */
+	MF_PKT_FREE = 1 << 7,       /* lies in its pool; only to catch a second mf_pkt_free */
 };
 
 struct mf_pkt {
@@ -52,18 +53,34 @@ struct mf_pkt {
 	void *owner;       /* whom the nodes between two edges agree on: a peer, a session */
 	uint64_t spare[2]; /* room for what later nodes agree on */
 
-	/* Second and third line: edges only. */
-	struct mf_endpoint remote;      /* datagrams: where from, where to */
-	struct mf_addr local;           /* datagrams: our address (sticky source); family 0 = any */
-	uint32_t local_if;              /* and its interface index, 0 = any */
+	/* Second line: where the packet's memory is and where a datagram comes from or goes to. */
 	uint8_t *room_start, *room_end; /* data may move between these */
 	struct mf_pkt_pool *pool;
-	struct mf_pkt *next; /* for lists kept by the packet's owner */
+	struct mf_pkt *next; /* for lists kept by the packet's owner; means nothing elsewhere */
+	struct mf_endpoint remote; /* datagrams: where from, where to; family 0 in a fresh packet */
+	uint32_t local_if;         /* datagrams: the interface index of `local`, 0 = any */
+
+	/* Third line: edges only. */
+	struct mf_addr local; /* datagrams: our address (sticky source); family 0 = any */
 } MF_ALIGNED(MF_CACHE_LINE);
-static_assert(offsetof(struct mf_pkt, remote) == 64, "the hot half of a packet is one cache line");
+static_assert(offsetof(struct mf_pkt, room_start) == 64,
+	      "the hot half of a packet is one cache line");
 static_assert(sizeof(struct mf_pkt) == 192, "a packet's descriptor is three cache lines");
 
-struct mf_pkt_pool;
+/* One class of memory. The descriptor stands in front of its packet's room at a fixed distance, so
+ * that whoever holds the one can prefetch the other. */
+struct mf_pkt_class {
+	struct mf_pkt **free; /* last given, first taken */
+	uint32_t n_free;
+	uint32_t n_made; /* packets that were ever taken; the memory of the others is untouched */
+	uint32_t n_total;
+	uint8_t *mem;
+};
+
+/* Only for the inline functions below and pkt.c. */
+struct mf_pkt_pool {
+	struct mf_pkt_class small, large;
+};
 
 /* Reserves memory for the given numbers of packets; the pages are not touched before use. Returns
  * NULL when the address space is refused. Owned by one thread at a time. */
@@ -71,14 +88,89 @@ struct mf_pkt_pool *mf_pkt_pool_new(uint32_t n_small, uint32_t n_large);
 /* Gives the memory back; every packet must have been freed (asserted). */
 void mf_pkt_pool_free(struct mf_pkt_pool *pool);
 
-/* An empty packet (len 0, no offload) with data at its headroom, or NULL: the pool is used up. */
-struct mf_pkt *mf_pkt_small(struct mf_pkt_pool *pool);
-struct mf_pkt *mf_pkt_large(struct mf_pkt_pool *pool);
-void mf_pkt_free(struct mf_pkt *p);
-uint32_t mf_pkt_pool_free_small(const struct mf_pkt_pool *pool);
-uint32_t mf_pkt_pool_free_large(const struct mf_pkt_pool *pool);
 /* Bytes of address space the pool takes when every packet is in use. */
 size_t mf_pkt_pool_bytes(uint32_t n_small, uint32_t n_large);
+
+/* Under AddressSanitizer the room of a free packet may not be touched. */
+#if defined(__SANITIZE_ADDRESS__)
+#define MF_PKT_ASAN 1
+#elif defined(__has_feature)
+#if __has_feature(address_sanitizer)
+#define MF_PKT_ASAN 1
+#endif
+#endif
+#ifdef MF_PKT_ASAN
+void mf_pkt_poison(struct mf_pkt *p, bool large);
+void mf_pkt_unpoison(struct mf_pkt *p, bool large);
+#else
+static inline void mf_pkt_poison(struct mf_pkt *p, bool large)
+{
+	(void)p, (void)large;
+}
+
+static inline void mf_pkt_unpoison(struct mf_pkt *p, bool large)
+{
+	(void)p, (void)large;
+}
+#endif
+
+/* Makes the next never used packet of a class and puts it on the free stack; false: all are made. */
+bool mf_pkt_make(struct mf_pkt_pool *pool, struct mf_pkt_class *c);
+
+static inline struct mf_pkt *mf_pkt_take(struct mf_pkt_pool *pool, struct mf_pkt_class *c,
+					 size_t data_at, uint8_t flags)
+{
+	struct mf_pkt *p;
+
+	if (MF_UNLIKELY(!c->n_free) && !mf_pkt_make(pool, c))
+		return NULL;
+	p = c->free[--c->n_free];
+	mf_pkt_unpoison(p, c == &pool->large);
+	memset(p, 0, offsetof(struct mf_pkt, room_start));
+	p->data = (uint8_t *)p + data_at;
+	p->flags = flags;
+	p->segments = 1;
+	p->remote.addr.family = MF_AF_NONE;
+	p->local.family = MF_AF_NONE;
+	p->local_if = 0;
+	return p;
+}
+
+/* An empty packet (len 0, no offload, no addresses) with data behind its headroom, or NULL: the pool
+ * is used up. The caller owns it until mf_pkt_free or until it is handed on. */
+static inline struct mf_pkt *mf_pkt_small(struct mf_pkt_pool *pool)
+{
+	return mf_pkt_take(pool, &pool->small, sizeof(struct mf_pkt) + MF_PKT_HEADROOM, 0);
+}
+
+static inline struct mf_pkt *mf_pkt_large(struct mf_pkt_pool *pool)
+{
+	return mf_pkt_take(pool, &pool->large,
+			   sizeof(struct mf_pkt) + MF_PKT_HEADROOM + MF_PKT_LAND, MF_PKT_LARGE);
+}
+
+static inline void mf_pkt_free(struct mf_pkt *p)
+{
+	struct mf_pkt_pool *pool = p->pool;
+	bool large = p->flags & MF_PKT_LARGE;
+	struct mf_pkt_class *c = large ? &pool->large : &pool->small;
+
+	MF_ASSERT(!(p->flags & MF_PKT_FREE));
+	p->flags |= MF_PKT_FREE;
+	c->free[c->n_free++] = p;
+	mf_pkt_poison(p, large);
+}
+
+/* How many could still be taken. */
+static inline uint32_t mf_pkt_pool_free_small(const struct mf_pkt_pool *pool)
+{
+	return pool->small.n_free + pool->small.n_total - pool->small.n_made;
+}
+
+static inline uint32_t mf_pkt_pool_free_large(const struct mf_pkt_pool *pool)
+{
+	return pool->large.n_free + pool->large.n_total - pool->large.n_made;
+}
 
 static inline size_t mf_pkt_headroom(const struct mf_pkt *p)
 {
@@ -93,10 +185,11 @@ static inline size_t mf_pkt_tailroom(const struct mf_pkt *p)
 /* An edge that cannot know whether the next thing is small or large reads with two iovecs: first
  * MF_PKT_SMALL_MAX bytes at small->data, the rest at large->data. When n bytes have come in this
  * returns the one that holds them all, in one piece (a large packet's extra headroom takes the first
- * 2 KiB); the other stays with the caller for the next read. */
+ * 2 KiB); the other stays with the caller for the next read, its data where it was. Both must be as
+ * they came from the pool, or with data moved back over headroom that the caller has used up. */
 struct mf_pkt *mf_pkt_land(struct mf_pkt *small, struct mf_pkt *large, size_t n);
 
-/* Copies offload metadata and L3/L4 offsets. */
+/* Copies what goes with the bytes: offload metadata, L3/L4 offsets, TOS, segments, the capture mark. */
 void mf_pkt_copy_meta(struct mf_pkt *to, const struct mf_pkt *from);
 
 #endif
