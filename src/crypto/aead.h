@@ -27,11 +27,12 @@ void mf_aead_key_wipe(struct mf_aead_key *key);
 struct mf_aead;
 
 /* One thread's context. `backend` is one of mf_aead_backends() or NULL for the best on this machine.
- * NULL: no such back-end in this build or on this CPU, or out of memory. */
+ * NULL: no such back-end in this build or not for this CPU, or out of memory. */
 struct mf_aead *mf_aead_new(const char *backend);
 /* Wipes and frees; NULL is fine. */
 void mf_aead_free(struct mf_aead *ctx);
-/* Names, best first, NULL at the end: what mf_aead_new takes on this machine. */
+/* The back-ends of this build, best first, NULL at the end. "openssl+sodium" takes libsodium for short
+ * packets, where OpenSSL's cost per packet is higher than its speed makes good. */
 const char *const *mf_aead_backends(void);
 const char *mf_aead_backend(const struct mf_aead *ctx);
 
@@ -46,12 +47,13 @@ void mf_aead_seal(struct mf_aead *ctx, const struct mf_aead_key *key, uint64_t c
 MF_MUST_CHECK bool mf_aead_open(struct mf_aead *ctx, const struct mf_aead_key *key,
 				uint64_t counter, const uint8_t *src, size_t n, uint8_t *dst);
 
-/* The same with associated data and a key that is used once: handshakes. */
-void mf_aead_seal_aad(struct mf_aead *ctx, const uint8_t key[MF_AEAD_KEY_LEN], uint64_t counter,
-		      const void *aad, size_t aad_n, const uint8_t *src, size_t n, uint8_t *dst);
-MF_MUST_CHECK bool mf_aead_open_aad(struct mf_aead *ctx, const uint8_t key[MF_AEAD_KEY_LEN],
-				    uint64_t counter, const void *aad, size_t aad_n,
-				    const uint8_t *src, size_t n, uint8_t *dst);
+/* The same with associated data and a key that is used once: handshakes. They need no context; any
+ * thread. */
+void mf_aead_seal_aad(const uint8_t key[MF_AEAD_KEY_LEN], uint64_t counter, const void *aad,
+		      size_t aad_n, const uint8_t *src, size_t n, uint8_t *dst);
+MF_MUST_CHECK bool mf_aead_open_aad(const uint8_t key[MF_AEAD_KEY_LEN], uint64_t counter,
+				    const void *aad, size_t aad_n, const uint8_t *src, size_t n,
+				    uint8_t *dst);
 
 /* XChaCha20-Poly1305 (draft-irtf-cfrg-xchacha-03) with a 24-byte nonce: cookies. Same rules for src,
  * dst and n. Any thread. */
