@@ -10,12 +10,12 @@
 
 enum { MF_X25519_LEN = 32 };
 
-/* Any thread. The shared secret of our private and the peer's public key. False, and out all zero: the peer sent
- * a point of small order (RFC 7748 section 6.1). */
+/* The shared secret of our private and the peer's public key. False, and out all zero: the peer sent a
+ * point of small order (RFC 7748 section 6.1). Any thread. */
 MF_MUST_CHECK bool mf_x25519(uint8_t out[MF_X25519_LEN], const uint8_t priv[MF_X25519_LEN],
 			     const uint8_t pub[MF_X25519_LEN]);
 
-/* Any thread. The public key of a private key. */
+/* The public key of a private key. Any thread. */
 void mf_x25519_base(uint8_t out[MF_X25519_LEN], const uint8_t priv[MF_X25519_LEN]);
 
 /* A private key made ready for one thread: each shared secret is about 15 % faster than mf_x25519, and
