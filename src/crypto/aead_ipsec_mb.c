@@ -79,7 +79,7 @@ static void destroy(struct mf_aead *ctx)
 	free(c);
 }
 
-static struct mf_aead *new (void)
+static struct mf_aead *create(void)
 {
 	struct ipsec_mb_ctx *c = malloc(sizeof(*c));
 	IMB_ARCH arch = IMB_ARCH_NONE;

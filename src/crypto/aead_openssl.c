@@ -129,7 +129,7 @@ static struct mf_aead *create_with(const struct mf_aead_backend *backend)
 	return &c->base;
 }
 
-static struct mf_aead *new (void)
+static struct mf_aead *create(void)
 {
 	return create_with(&mf_aead_openssl);
 }

@@ -31,7 +31,7 @@ static bool unseal(struct mf_aead *ctx, const struct mf_aead_key *key, uint64_t 
 							 key->b) == 0;
 }
 
-static struct mf_aead *new (void)
+static struct mf_aead *create(void)
 {
 	struct mf_aead *ctx = malloc(sizeof(*ctx));
 
