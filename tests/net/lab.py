@@ -123,7 +123,8 @@ class Proc:
             return f.read()
 
     def tail(self, lines=40):
-        return "\n".join(self.log().splitlines()[-lines:])
+        said = [x for x in self.log().splitlines() if x[:1] not in "┌│└"]    # wireguard-go's banner
+        return "\n".join(said[-lines:])
 
     def kill(self, sig=signal.SIGTERM):
         if self.alive():

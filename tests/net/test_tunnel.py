@@ -13,12 +13,12 @@ from lab import PYTHON, HERE, genpsk, wait_for
 from wgend import pair
 
 
-def transfer(src, dst, address, size=4_000_000, port=7000):
+def transfer(src, dst, address, size=4_000_000, port=7000, timeout=240):
     """`size` bytes each way over one TCP connection; both SHA-256 sums must agree."""
     server = dst.popen([PYTHON, f"{HERE}/xfer.py", "listen", port, size], "xfer")
     wait_for("xfer", lambda: dst.listening(port))
     mine = json.loads(src.out([PYTHON, f"{HERE}/xfer.py", "connect", address, port, size],
-                              timeout=120))
+                              timeout=timeout))
     server.wait(20)
     other = json.loads(server.log())
     assert mine["bytes"] == other["bytes"] == size

@@ -146,9 +146,11 @@ class WireguardGo(End):
     def start(self):
         if not shutil.which("wireguard-go"):
             raise LabError("wireguard-go is not installed")
+        sock = self.host.file(f"/run/wireguard/{self.dev}.sock")
+        if os.path.exists(sock):        # of one that was killed
+            os.unlink(sock)
         self.proc = self.host.popen(["wireguard-go", "-f", self.dev], "wireguard-go",
                                     env={"LOG_LEVEL": os.environ.get("WG_LOG", "error")})
-        sock = self.host.file(f"/run/wireguard/{self.dev}.sock")
 
         def ready():
             if not self.proc.alive():
