@@ -46,7 +46,7 @@ struct mf_lpm_top {
 struct mf_lpm {
 	struct mf_lpm_top *top;
 	struct mf_lpm_reclaim reclaim;
-	struct mf_lpm_wide *wide; /* prefixes of 1..15 bits above the slots, NULL if none */
+	uint64_t wide; /* as a slot: prefixes of 1..16 bits when 16 bits choose the slot */
 	size_t count, bytes, rib_bytes;
 	uint8_t addr_bits;
 	bool grows; /* may change from 0 to 16 direct bits by itself */
