@@ -1,0 +1,146 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * engine - workers, interfaces, routes and the WireGuard core, put together. No threads, no sockets, no
+ * clock: whoever embeds it provides those through struct mf_engine_host and calls in.
+ *
+ * Threads: one control thread calls everything under "Control"; each worker has a thread that calls the
+ * functions under "Workers" (one thread may play all of these parts). Nothing that a worker may still
+ * look at is freed before every worker has passed a quiet point.
+ */
+#ifndef MF_ENGINE_H
+#define MF_ENGINE_H
+
+#include "base/log.h"
+#include "config/config.h"
+#include "graph/graph.h"
+#include "graph/port.h"
+#include "graph/trace.h"
+#include "nodes/worker.h"
+#include "policy/route.h"
+#include "proto/wg/wg.h"
+
+struct mf_engine;
+
+/* What the engine needs from around it. All but the two wake-ups are called on the control thread. */
+struct mf_engine_host {
+	void *ctx;
+	struct mf_log log;
+	struct mf_rng rng;
+	struct mf_wg_wall (*wall_clock)(void *ctx);
+	/* Opens the sockets of a local UDP port, one mf_udp_slot for each worker in `slots`. `*port`
+	 * is the port wanted, 0 for any, and becomes the one in use. `*handle` goes to udp_close, which
+	 * is called when no worker uses them any more. */
+	mf_err (*udp_open)(void *ctx, uint16_t *port, uint32_t mark, struct mf_udp_slot *slots,
+			   uint32_t n_workers, void **handle, struct mf_errbuf *eb);
+	void (*udp_close)(void *ctx, void *handle);
+	/* SO_MARK of open sockets changed; may be NULL. */
+	void (*udp_set_mark)(void *ctx, void *handle, uint32_t mark);
+	/* Resolve a name; answer with mf_engine_resolved and the same tag. May be NULL. */
+	void (*resolve)(void *ctx, const char *name, uint16_t port, uint64_t tag);
+	void (*wake_control)(void *ctx);                /* any worker */
+	void (*wake_worker)(void *ctx, unsigned index); /* any thread */
+};
+
+struct mf_engine_options {
+	unsigned n_workers;        /* 1..MF_WORKERS_MAX */
+	uint64_t memory;           /* bytes, of all packets and tables: limits.memory */
+	const char *aead;          /* back-end, NULL: the best */
+	uint32_t mark;             /* SO_MARK of interfaces that have no fwmark of their own */
+	bool merge_tcp, merge_udp; /* what may be merged on the way to the TUN */
+};
+
+/* ---- Control --------------------------------------------------------------------------------- */
+
+/* MF_E_NO_MEMORY, MF_E_RANGE (memory too small for so many workers). The host is copied. */
+MF_MUST_CHECK mf_err mf_engine_new(struct mf_engine **out, const struct mf_engine_options *o,
+				   const struct mf_engine_host *host, mf_nsec now,
+				   struct mf_errbuf *eb);
+/* Workers must have stopped. Ends all sessions, drops what is staged (MF_DROP_SHUTDOWN). */
+void mf_engine_free(struct mf_engine *e);
+
+/* What a profile changed. */
+struct mf_apply_report {
+	uint32_t interfaces_added, interfaces_changed, interfaces_removed;
+	uint32_t peers_added, peers_changed, peers_removed;
+	uint32_t routes;
+};
+
+/* Makes the engine do what the profile says; the first time and for every reload. Sessions of peers that
+ * stay are kept. Everything that can fail is tried before anything changes: after an error the old
+ * configuration is still in force. The configuration is only read during the call. */
+MF_MUST_CHECK mf_err mf_engine_apply(struct mf_engine *e, const struct mf_config *cfg, mf_nsec now,
+				     struct mf_apply_report *report, struct mf_errbuf *eb);
+
+/* Handles what workers have posted and the timers that are due, frees what can be freed. Returns when it
+ * wants to be called again, MF_NEVER if only events matter. Call it after wake_control, too. */
+mf_nsec mf_engine_control(struct mf_engine *e, mf_nsec now);
+
+void mf_engine_network_changed(struct mf_engine *e, mf_nsec now);
+/* An answer to host.resolve; family 0: the name could not be resolved. */
+void mf_engine_resolved(struct mf_engine *e, uint64_t tag, const struct mf_endpoint *addr,
+			mf_nsec now);
+
+/* Interfaces, in the order of the profile. */
+struct mf_iface_info {
+	const char *name;
+	struct mf_wg_device *device;
+	uint32_t mtu;
+	uint16_t listen_port;
+	bool up;
+};
+uint32_t mf_engine_iface_count(const struct mf_engine *e);
+bool mf_engine_iface(const struct mf_engine *e, uint32_t i, struct mf_iface_info *out);
+/* For UAPI: binds another port, or sets SO_MARK, of a running interface. */
+MF_MUST_CHECK mf_err mf_engine_set_listen_port(struct mf_engine *e, struct mf_wg_device *d,
+					       uint16_t port, struct mf_errbuf *eb);
+void mf_engine_set_fwmark(struct mf_engine *e, struct mf_wg_device *d, uint32_t mark);
+struct mf_wg *mf_engine_wg(struct mf_engine *e);
+
+/* The routes in force, for `show routes` and `why`; values are hop ids of mf_engine_snapshot. */
+const struct mf_route_table *mf_engine_routes(const struct mf_engine *e);
+const struct mf_snapshot *mf_engine_snapshot(const struct mf_engine *e);
+
+/* Where a packet to this address would go. */
+struct mf_why {
+	const struct mf_next_hop *hop; /* hop->kind MF_HOP_NONE: no route */
+	struct mf_prefix route;        /* the prefix that matched */
+	struct mf_config_pos where;    /* where it is written; file NULL: nowhere */
+	uint32_t rule;           /* index of the rule in the profile's app_routing, or UINT32_MAX */
+	struct mf_wg_peer *peer; /* NULL: none has it in its allowed IPs */
+	struct mf_prefix allowed; /* the allowed IP that matched */
+};
+void mf_engine_why(struct mf_engine *e, const struct mf_addr *dst, struct mf_why *out);
+
+/* Worker i, for reading its counters (mf_counter_read) and for starting its thread. */
+struct mf_worker *mf_engine_worker(struct mf_engine *e, unsigned i);
+unsigned mf_engine_worker_count(const struct mf_engine *e);
+/* Sum of all workers' ledgers. */
+void mf_engine_ledger(const struct mf_engine *e, struct mf_ledger *sum);
+/* Bytes the engine has reserved: packets, tables. */
+uint64_t mf_engine_memory(const struct mf_engine *e);
+
+/* Sends an order to a worker; never lost. */
+void mf_engine_order(struct mf_engine *e, unsigned worker, const struct mf_order *o);
+
+/* Watches packets on all workers: one trace for each in `traces`. mf_engine_untrace takes them back;
+ * they may be freed when `done` is called (control thread). */
+MF_MUST_CHECK mf_err mf_engine_trace(struct mf_engine *e, const struct mf_trace_filter *filter,
+				     uint32_t slots, uint32_t snaplen, struct mf_trace **traces);
+void mf_engine_untrace(struct mf_engine *e, void (*done)(void *obj), void *obj);
+bool mf_engine_tracing(const struct mf_engine *e);
+
+/* ---- Workers ----------------------------------------------------------------------------------- */
+
+/* Installs the worker's TUN queue; before its thread starts. */
+void mf_worker_set_tun(struct mf_worker *w, const struct mf_tun_port *port);
+
+/* One pass: orders, inputs, the graph, jobs. Returns true if there was anything to do: then call again
+ * soon. */
+bool mf_worker_pass(struct mf_worker *w, mf_nsec now);
+
+/* Before the thread blocks: true if it may; then call mf_worker_wake after blocking. False: something
+ * came in, do another pass. `*deadline` is when to wake up at the latest, MF_NEVER for never. */
+bool mf_worker_sleep(struct mf_worker *w, mf_nsec *deadline);
+void mf_worker_wake(struct mf_worker *w);
+
+#endif

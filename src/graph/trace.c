@@ -1,0 +1,161 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "graph/trace.h"
+
+#include <stdlib.h>
+
+#include "base/ring.h"
+
+struct mf_trace {
+	struct mf_trace_filter filter;
+	uint32_t slots, snaplen;
+	size_t stride;
+	bool entry[MF_NODE_MAX]; /* nodes before which a packet may be chosen */
+	struct mf_ring *idle, *done;
+	uint64_t missed;
+	uint32_t open; /* atomic: written by the worker, read by the control thread */
+	uint8_t *memory;
+};
+
+static struct mf_trace_record *record(const struct mf_trace *t, uint32_t slot)
+{
+	return (struct mf_trace_record *)(void *)(t->memory + slot * t->stride);
+}
+
+static void choose_entries(struct mf_trace *t, const struct mf_graph *g)
+{
+	for (uint32_t i = 0; i < g->n_nodes; i++) {
+		const char *name = g->node[i].def->name;
+
+		if (t->filter.node != UINT32_MAX)
+			t->entry[i] = i == t->filter.node;
+		else
+			t->entry[i] = !strcmp(name, "ip-input") || !strcmp(name, "tun-output");
+	}
+}
+
+struct mf_trace *mf_trace_new(const struct mf_graph *g, const struct mf_trace_filter *filter,
+			      uint32_t slots, uint32_t snaplen)
+{
+	struct mf_trace *t = calloc(1, sizeof(*t));
+
+	if (!t)
+		return NULL;
+	t->filter = *filter;
+	t->slots = slots;
+	t->snaplen = snaplen;
+	t->stride = mf_round_up(sizeof(struct mf_trace_record) + snaplen, MF_CACHE_LINE);
+	t->memory = aligned_alloc(MF_CACHE_LINE, t->stride * slots);
+	t->idle = mf_ring_new(slots, sizeof(uint32_t));
+	t->done = mf_ring_new(slots, sizeof(uint32_t));
+	if (!t->memory || !t->idle || !t->done) {
+		mf_trace_free(t);
+		return NULL;
+	}
+	choose_entries(t, g);
+	for (uint32_t i = 0; i < slots; i++)
+		mf_ring_push(t->idle, &i);
+	return t;
+}
+
+void mf_trace_free(struct mf_trace *t)
+{
+	if (!t)
+		return;
+	mf_ring_free(t->idle);
+	mf_ring_free(t->done);
+	if (t->memory)
+		mf_wipe(t->memory, t->stride * t->slots);
+	free(t->memory);
+	free(t);
+}
+
+const struct mf_trace_record *mf_trace_take(struct mf_trace *t, uint32_t *slot)
+{
+	return mf_ring_pop(t->done, slot) ? record(t, *slot) : NULL;
+}
+
+void mf_trace_release(struct mf_trace *t, uint32_t slot)
+{
+	mf_ring_push(t->idle, &slot);
+}
+
+uint64_t mf_trace_missed(const struct mf_trace *t)
+{
+	return mf_counter_read(&t->missed);
+}
+
+uint32_t mf_trace_open(const struct mf_trace *t)
+{
+	return __atomic_load_n(&t->open, __ATOMIC_ACQUIRE);
+}
+
+static void begin(struct mf_trace *t, struct mf_pkt *p, mf_nsec now)
+{
+	struct mf_trace_record *r;
+	uint32_t slot;
+
+	if (t->filter.match && !t->filter.match(t->filter.ctx, p->data, p->len))
+		return;
+	if (!mf_ring_pop(t->idle, &slot)) {
+		mf_count(&t->missed, 1);
+		return;
+	}
+	r = record(t, slot);
+	*r = (struct mf_trace_record){
+		.time = now,
+		.len = p->len,
+		.caplen = (uint32_t)mf_min(p->len, t->snaplen),
+		.segments = mf_pkt_wire_count(p),
+		.gso_size = p->gso_size,
+	};
+	memcpy(r->bytes, p->data, r->caplen);
+	p->trace = slot + 1;
+	__atomic_store_n(&t->open, t->open + 1, __ATOMIC_RELEASE);
+}
+
+void mf_trace_frame(struct mf_trace *t, const struct mf_node *node, struct mf_pkt **pkts,
+		    uint32_t n, mf_nsec now)
+{
+	bool entry = t->entry[node->index];
+
+	for (uint32_t i = 0; i < n; i++) {
+		struct mf_pkt *p = pkts[i];
+		struct mf_trace_record *r;
+
+		if (!p->trace && entry)
+			begin(t, p, now);
+		if (!p->trace)
+			continue;
+		r = record(t, p->trace - 1);
+		if (r->n_path < MF_TRACE_PATH_MAX)
+			r->path[r->n_path++] = (uint8_t)node->index;
+	}
+}
+
+void mf_trace_end(struct mf_trace *t, struct mf_pkt *p, enum mf_verdict verdict, mf_nsec now)
+{
+	uint32_t slot = p->trace - 1;
+	struct mf_trace_record *r = record(t, slot);
+
+	(void)now;
+	r->verdict = (uint8_t)verdict;
+	r->drop = p->drop;
+	p->trace = 0;
+	__atomic_store_n(&t->open, t->open - 1, __ATOMIC_RELEASE);
+	mf_ring_push(t->done, &slot);
+}
+
+void mf_trace_note(struct mf_trace *t, const struct mf_pkt *p, const char *note)
+{
+	struct mf_trace_record *r = record(t, p->trace - 1);
+	size_t n = mf_min(strlen(note), sizeof(r->note) - 1);
+
+	memcpy(r->note, note, n);
+	r->note[n] = '\0';
+}
+
+void mf_trace_move(struct mf_pkt *to, struct mf_pkt *from)
+{
+	to->trace = from->trace;
+	from->trace = 0;
+}

@@ -1,0 +1,42 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * ip-input - is it an IP packet, and one that may be forwarded? What comes from apps goes through here.
+ */
+#include "nodes/worker.h"
+
+#include "wire/ip.h"
+#include "wire/vnet.h"
+
+enum { NEXT_ROUTE_LOOKUP, NEXT_DROP };
+
+static enum mf_drop check(struct mf_pkt *p)
+{
+	enum mf_drop drop = mf_ip_input(p);
+
+	if (!drop && (p->gso_type != MF_GSO_NONE || p->flags & MF_PKT_NEEDS_CSUM))
+		drop = mf_vnet_check(p);
+	if (!drop)
+		drop = mf_ip_martian_source(p);
+	if (!drop)
+		drop = mf_ip_martian_destination(p);
+	return drop;
+}
+
+static uint32_t ip_input_run(struct mf_graph *g, struct mf_node *node, struct mf_pkt **pkts,
+			     uint16_t *next, uint32_t n)
+{
+	(void)g;
+	(void)node;
+	for (uint32_t i = 0; i < n; i++) {
+		pkts[i]->drop = (uint16_t)check(pkts[i]);
+		next[i] = pkts[i]->drop ? NEXT_DROP : NEXT_ROUTE_LOOKUP;
+	}
+	return n;
+}
+
+const struct mf_node_def mf_node_ip_input = {
+	.name = "ip-input",
+	.run = ip_input_run,
+	.next = { [NEXT_ROUTE_LOOKUP] = "route-lookup", [NEXT_DROP] = "drop" },
+	.does = "validates IP headers, refuses martians",
+};

@@ -1,0 +1,47 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * snapshot - what the packet path knows of the configuration, immutable: next hops, addresses, routes.
+ *
+ * The control thread builds one, publishes it with one atomic store, and frees the old one when every
+ * worker has passed a quiet point. The prefix tables it points to have one writer of their own and may
+ * change while they are read (policy/lpm.h).
+ */
+#ifndef MF_SNAPSHOT_H
+#define MF_SNAPSHOT_H
+
+#include "base/addr.h"
+#include "policy/lpm.h"
+#include "proto/wg/wg.h"
+
+enum mf_hop_kind { MF_HOP_NONE, MF_HOP_DROP, MF_HOP_REJECT, MF_HOP_WG };
+
+/* Where a route leads: one for each interface of the profile, and the built-in ones. */
+struct mf_next_hop {
+	uint8_t kind; /* enum mf_hop_kind */
+	uint8_t udp_slot;
+	uint32_t mtu; /* of packets inside the tunnel */
+	struct mf_wg_device *device;
+	/* Our address inside this VPN, one for each family; family 0: the packet keeps its source.
+	 * Packets from the tunnel's own address take it on the way out, and lose it on the way in. */
+	struct mf_addr inside4, inside6;
+	char name[16];
+};
+
+/* Values in the prefix tables are indices into hop[]; 0 is "no route". */
+enum { MF_HOP_ID_NONE, MF_HOP_ID_DROP, MF_HOP_ID_REJECT, MF_HOP_ID_FIRST_INTERFACE };
+
+struct mf_snapshot {
+	uint64_t generation;
+	const struct mf_lpm *routes4, *routes6;
+	struct mf_addr tunnel4, tunnel6; /* addresses of the TUN device; family 0: none */
+	uint32_t staged_max;             /* packets staged for each peer and worker */
+	uint32_t n_hops;
+	struct mf_next_hop hop[];
+};
+
+/* What a WireGuard device's `user` points to; the rest of it belongs to the engine. */
+struct mf_wg_iface {
+	uint32_t hop; /* index into hop[], for as long as the device lives */
+};
+
+#endif

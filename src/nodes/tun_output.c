@@ -1,0 +1,39 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * tun-output - hands packets and merged super-packets to the operating system.
+ */
+#include "nodes/worker.h"
+
+enum { NEXT_DROP };
+
+static uint32_t tun_output_run(struct mf_graph *g, struct mf_node *node, struct mf_pkt **pkts,
+			       uint16_t *next, uint32_t n)
+{
+	struct mf_worker *w = g->worker;
+	uint32_t failed = 0;
+
+	(void)node;
+	if (w->tun.send)
+		w->tun.send(w->tun.ctx, w->pool, pkts, n);
+	for (uint32_t i = 0; i < n; i++) {
+		struct mf_pkt *p = pkts[i];
+
+		if (!w->tun.send)
+			p->drop = MF_DROP_TUN_SEND;
+		if (MF_UNLIKELY(p->drop)) {
+			next[failed] = NEXT_DROP;
+			pkts[failed++] = p;
+			continue;
+		}
+		mf_count(&g->ledger.bytes_tun_out, p->len);
+		mf_graph_end(g, p, MF_DELIVERED);
+	}
+	return failed;
+}
+
+const struct mf_node_def mf_node_tun_output = {
+	.name = "tun-output",
+	.run = tun_output_run,
+	.next = { [NEXT_DROP] = "drop" },
+	.does = "writes packets and super-packets to the TUN device",
+};

@@ -1,0 +1,346 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * wg-input - what comes in on a WireGuard port: data messages are opened, checked and merged, the rest
+ * goes to the control thread.
+ *
+ * A message is opened straight into the place where it would continue the super-packet before it
+ * (wire/gro.h), so that a bulk transfer's payload is written once. Only after its tag has been verified
+ * does anything else look at it, in this order: replay window, keepalive, congestion mark, source
+ * address, merging.
+ */
+#include "nodes/worker.h"
+
+#include "proto/wg/keypair.h"
+#include "proto/wg/messages.h"
+#include "wire/ip.h"
+#include "wire/nat.h"
+
+enum { NEXT_TUN_OUTPUT, NEXT_DROP };
+
+static void lose(struct mf_worker *w, enum mf_drop reason)
+{
+	mf_graph_lose(&w->graph, reason, 1);
+}
+
+/* ---- The node: sorting messages into jobs -------------------------------------------------- */
+
+static void post_handshake(struct mf_worker *w, const struct mf_pkt *p, const uint8_t *bytes, size_t n)
+{
+	struct mf_event e = {
+		.kind = MF_EVENT_HANDSHAKE,
+		.udp_slot = p->rx_port,
+		.len = (uint16_t)n,
+		.remote = p->remote,
+		.local = p->local,
+		.local_if = p->local_if,
+	};
+
+	memcpy(e.bytes, bytes, n);
+	if (mf_worker_post(w, &e))
+		mf_count(&w->graph.ledger.ended[MF_CONSUMED], 1);
+	else
+		lose(w, MF_DROP_WG_HANDSHAKE_QUEUE);
+}
+
+static const size_t handshake_len[] = {
+	[MF_WG_MSG_INITIATION] = sizeof(struct mf_wg_msg_initiation),
+	[MF_WG_MSG_RESPONSE] = sizeof(struct mf_wg_msg_response),
+	[MF_WG_MSG_COOKIE] = sizeof(struct mf_wg_msg_cookie),
+};
+
+/* Adds a data message to the job, or deals with whatever else it is. */
+static void sort(struct mf_worker *w, struct mf_job *job, const struct mf_pkt *p, uint8_t *bytes,
+		 size_t n)
+{
+	struct mf_wg_keypair *k = NULL;
+	enum mf_drop drop;
+	uint32_t type;
+
+	if (n < sizeof(uint32_t)) {
+		lose(w, MF_DROP_WG_SHORT);
+		return;
+	}
+	type = mf_load_le32(bytes);
+	if (type != MF_WG_MSG_DATA) {
+		if (type < MF_WG_MSG_INITIATION || type > MF_WG_MSG_COOKIE)
+			lose(w, MF_DROP_WG_TYPE);
+		else if (n != handshake_len[type])
+			lose(w, MF_DROP_WG_LENGTH);
+		else
+			post_handshake(w, p, bytes, n);
+		return;
+	}
+	if (n < MF_WG_DATA_OVERHEAD) {
+		lose(w, MF_DROP_WG_LENGTH);
+		return;
+	}
+	if (job->n_messages) {
+		struct mf_open_message *last = &job->message[job->n_messages - 1];
+
+		if (memcmp(last->bytes + 4, bytes + 4, 4) == 0)
+			k = last->keypair;
+	}
+	if (!k)
+		k = mf_wg_find(w->wg, mf_load_le32(bytes + 4));
+	drop = k ? mf_wg_receive_check(k, w->graph.now, mf_load_le64(bytes + 8)) : MF_DROP_WG_INDEX;
+	if (drop) {
+		lose(w, drop);
+		return;
+	}
+	job->message[job->n_messages++] = (struct mf_open_message){
+		.bytes = bytes, .keypair = k, .len = (uint32_t)n, .in = job->n_in
+	};
+}
+
+static void publish(struct mf_worker *w, struct mf_job *job)
+{
+	mf_count(&w->graph.ledger.held, job->n_messages);
+	mf_jobs_publish(w);
+}
+
+static struct mf_job *begin(struct mf_worker *w)
+{
+	struct mf_job *job = mf_jobs_next(w);
+
+	job->kind = MF_JOB_OPEN;
+	job->n_in = 0;
+	job->n_messages = 0;
+	return job;
+}
+
+static uint32_t wg_input_run(struct mf_graph *g, struct mf_node *node, struct mf_pkt **pkts,
+			     uint16_t *next, uint32_t n)
+{
+	struct mf_worker *w = g->worker;
+	struct mf_job *job = begin(w);
+
+	(void)node;
+	(void)next;
+	for (uint32_t i = 0; i < n; i++) {
+		struct mf_pkt *p = pkts[i];
+		uint32_t stride = p->gso_type == MF_GSO_NONE ? p->len : p->gso_size;
+		uint32_t before = job->n_messages, wire = mf_pkt_wire_count(p);
+
+		if (job->n_in == MF_JOB_PACKETS || before + wire > MF_JOB_SEGMENTS) {
+			publish(w, job);
+			job = begin(w);
+			before = 0;
+		}
+		for (uint32_t at = 0; at < p->len && job->n_messages < MF_JOB_SEGMENTS; at += stride)
+			sort(w, job, p, p->data + at, mf_min(stride, p->len - at));
+		if (job->n_messages == before)
+			mf_pkt_free(p);
+		else
+			job->in[job->n_in++] = p;
+	}
+	if (job->n_messages)
+		publish(w, job);
+	mf_jobs_work(w);
+	return 0;
+}
+
+/* ---- Opening --------------------------------------------------------------------------------- */
+
+void mf_open_run(struct mf_job *job, struct mf_aead *aead)
+{
+	for (uint32_t i = 0; i < job->n_messages; i++) {
+		struct mf_open_message *m = &job->message[i];
+		uint8_t *text = m->bytes + MF_WG_DATA_HEADER;
+		size_t n = m->len - MF_WG_DATA_HEADER;
+
+		m->plain = mf_aead_open(aead, &m->keypair->recv, mf_load_le64(m->bytes + 8), text,
+					n, text)
+				   ? (int32_t)(n - MF_WG_TAG_LEN)
+				   : -1;
+	}
+	job->opened = true;
+}
+
+/* What has been accepted from one session since it was last reported. */
+struct receipt {
+	struct mf_wg_keypair *keypair;
+	struct mf_wg_tally tally;
+	const struct mf_pkt *from; /* datagram of the last accepted packet */
+};
+
+static void report(struct mf_worker *w, struct receipt *r)
+{
+	struct mf_wg_peer *peer;
+	struct mf_wg_path from;
+	struct mf_event e;
+	unsigned what;
+
+	if (!r->keypair || !(r->tally.n_data + r->tally.n_keepalive))
+		return;
+	from = (struct mf_wg_path){ r->from->remote, r->from->local, r->from->local_if };
+	what = mf_wg_received(r->keypair, w->index + 1, w->graph.now, &r->tally, &from);
+	r->tally = (struct mf_wg_tally){ 0 };
+	if (MF_LIKELY(!what))
+		return;
+	peer = r->keypair->peer;
+	e = (struct mf_event){
+		.kind = MF_EVENT_ROAM,
+		.peer = mf_wg_peer_ref(peer),
+		.remote = from.remote,
+		.local = from.local,
+		.local_if = from.local_if,
+	};
+	if (what & MF_WG_POST_ROAM && !mf_worker_post(w, &e))
+		mf_wg_post_failed(peer, MF_WG_POST_ROAM);
+	e.kind = MF_EVENT_POKE;
+	if (what & MF_WG_POST_POKE && !mf_worker_post(w, &e))
+		mf_wg_post_failed(peer, MF_WG_POST_POKE);
+}
+
+/* The outer congestion mark goes to the inner packet (RFC 6040); false: it must be dropped. */
+static bool carry_ecn(uint8_t *ip, uint8_t outer_tos)
+{
+	uint8_t outer = outer_tos & 3, inner;
+	int ecn;
+
+	if (MF_LIKELY(outer == MF_ECN_NOT_ECT))
+		return true;
+	inner = mf_ip_ecn(ip);
+	ecn = mf_ecn_decap(inner, outer);
+	if (ecn == MF_ECN_DROP)
+		return false;
+	if (ecn != inner)
+		mf_ip_set_ecn(ip, (uint8_t)ecn);
+	return true;
+}
+
+/* Judges an authenticated plaintext of n bytes at `ip` (n > 0). Returns the packet's length, or 0 and
+ * the reason. */
+static size_t judge(struct mf_worker *w, const struct mf_open_message *m,
+		    const struct mf_pkt *outer, uint8_t *ip, size_t n, enum mf_drop *drop)
+{
+	size_t len = mf_ip_peek_len(ip, n);
+	bool ip4 = ip[0] >> 4 == 4;
+
+	(void)w;
+	if (!len)
+		*drop = MF_DROP_IP_HEADER;
+	else if (!mf_wg_source_ok(m->keypair->peer,
+				  ip + (ip4 ? offsetof(struct mf_ip4_hdr, src)
+					    : offsetof(struct mf_ip6_hdr, src)),
+				  ip4 ? MF_AF_IP4 : MF_AF_IP6))
+		*drop = MF_DROP_WG_SOURCE;
+	else if (!carry_ecn(ip, outer->tos))
+		*drop = MF_DROP_WG_ECN;
+	else
+		return len;
+	return 0;
+}
+
+/* Accepts one opened plaintext that lies in the place that gro gave. */
+static void accept(struct mf_worker *w, const struct mf_open_message *m, const struct mf_pkt *outer,
+		   uint8_t *ip, size_t n, struct receipt *r)
+{
+	enum mf_drop drop = MF_DROP_NONE;
+	size_t len;
+
+	if (!mf_wg_replay_accept(m->keypair, mf_load_le64(m->bytes + 8))) {
+		mf_gro_cancel(&w->gro);
+		lose(w, MF_DROP_WG_REPLAY);
+		return;
+	}
+	r->from = outer;
+	r->tally.bytes += m->len;
+	if (n == 0) {
+		mf_gro_cancel(&w->gro);
+		r->tally.n_keepalive++;
+		mf_count(&w->graph.ledger.ended[MF_CONSUMED], 1);
+		return;
+	}
+	r->tally.n_data++;
+	len = judge(w, m, outer, ip, n, &drop);
+	if (len)
+		drop = mf_gro_commit(&w->gro, len, m->keypair->peer);
+	else
+		mf_gro_cancel(&w->gro);
+	if (drop)
+		lose(w, drop);
+}
+
+static void open_one(struct mf_worker *w, struct mf_job *job, struct mf_open_message *m,
+		     struct receipt *r)
+{
+	const uint8_t *text = m->bytes + MF_WG_DATA_HEADER;
+	size_t n = m->len - MF_WG_DATA_OVERHEAD;
+	uint8_t *place = mf_gro_reserve(&w->gro, n);
+
+	if (!place) {
+		lose(w, MF_DROP_BUFFERS);
+		return;
+	}
+	if (job->opened ? m->plain < 0
+			: !mf_aead_open(w->aead, &m->keypair->recv, mf_load_le64(m->bytes + 8),
+					text, n + MF_WG_TAG_LEN, place)) {
+		mf_gro_cancel(&w->gro);
+		lose(w, MF_DROP_WG_AUTH);
+		return;
+	}
+	if (job->opened)
+		memcpy(place, text, n);
+	accept(w, m, job->in[m->in], place, n, r);
+}
+
+void mf_open_complete(struct mf_worker *w, struct mf_job *job)
+{
+	struct receipt r = { 0 };
+
+	for (uint32_t i = 0; i < job->n_messages; i++) {
+		struct mf_open_message *m = &job->message[i];
+
+		if (m->keypair != r.keypair) {
+			report(w, &r);
+			r.keypair = m->keypair;
+		}
+		open_one(w, job, m, &r);
+	}
+	report(w, &r);
+	mf_uncount(&w->graph.ledger.held, job->n_messages);
+	for (uint32_t i = 0; i < job->n_in; i++)
+		mf_pkt_free(job->in[i]);
+}
+
+/* ---- Merged packets go on ------------------------------------------------------------------- */
+
+/* Our address inside the VPN becomes the tunnel's own. */
+static void translate(const struct mf_snapshot *snap, const struct mf_next_hop *hop, struct mf_pkt *p)
+{
+	const struct mf_addr *inside = p->ip_version == 4 ? &hop->inside4 : &hop->inside6;
+	const struct mf_addr *own = p->ip_version == 4 ? &snap->tunnel4 : &snap->tunnel6;
+	size_t off = p->ip_version == 4 ? offsetof(struct mf_ip4_hdr, dst)
+					: offsetof(struct mf_ip6_hdr, dst);
+	size_t len = p->ip_version == 4 ? 4 : 16;
+
+	if (inside->family && own->family && memcmp(p->data + off, inside->b, len) == 0 &&
+	    memcmp(inside->b, own->b, len) != 0)
+		mf_nat_destination(p, own);
+}
+
+void mf_open_flush(struct mf_worker *w)
+{
+	struct mf_node *to = mf_node_next(&w->graph, w->wg_input, NEXT_TUN_OUTPUT);
+	struct mf_pkt *out[MF_JOB_PACKETS];
+	size_t n;
+
+	do {
+		n = mf_gro_flush(&w->gro, out, MF_ARRAY_LEN(out));
+		for (size_t i = 0; i < n; i++) {
+			struct mf_wg_peer *peer = out[i]->owner;
+			const struct mf_wg_iface *iface = mf_wg_device_user(mf_wg_peer_device(peer));
+
+			translate(w->snap, &w->snap->hop[iface->hop], out[i]);
+			mf_graph_put(&w->graph, to, out[i]);
+		}
+	} while (n == MF_ARRAY_LEN(out));
+}
+
+const struct mf_node_def mf_node_wg_input = {
+	.name = "wg-input",
+	.run = wg_input_run,
+	.next = { [NEXT_TUN_OUTPUT] = "tun-output", [NEXT_DROP] = "drop" },
+	.does = "opens data messages, checks replay and source, merges; handshakes go to control",
+};

@@ -1,0 +1,119 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * worker - what the nodes of one worker share: its graph, its packets, its ports, its cryptography.
+ *
+ * Everything here belongs to the worker's thread, except where a comment says otherwise. Workers and the
+ * control thread talk through rings: events go up, orders come down.
+ */
+#ifndef MF_WORKER_H
+#define MF_WORKER_H
+
+#include "base/ring.h"
+#include "base/wheel.h"
+#include "graph/graph.h"
+#include "graph/port.h"
+#include "graph/trace.h"
+#include "nodes/job.h"
+#include "nodes/snapshot.h"
+#include "wire/gro.h"
+
+enum {
+	MF_WORKERS_MAX = 16,
+	MF_UDP_SLOTS = 64,               /* local UDP ports: one for each WireGuard listen port */
+	MF_TUN_BATCH_BYTES = 256 * 1024, /* read from the TUN in one pass: must fit the L2 cache */
+	MF_UDP_BATCH = 16,               /* messages read from one socket in one pass */
+	MF_HANDSHAKE_MAX = 148,          /* the longest WireGuard message that is not data */
+};
+
+/* What a worker tells the control thread. Fixed size, copied through a ring; a full ring means a
+ * counted drop, never waiting. */
+enum mf_event_kind {
+	MF_EVENT_HANDSHAKE, /* a handshake or cookie message came in: `bytes` */
+	MF_EVENT_POKE,      /* look at this peer's timers */
+	MF_EVENT_ROAM,      /* this peer's authenticated packets come from `remote` now */
+};
+
+struct mf_event {
+	uint8_t kind;
+	uint8_t udp_slot;
+	uint16_t len;
+	struct mf_wg_peer_ref peer;
+	struct mf_endpoint remote;
+	struct mf_addr local;
+	uint32_t local_if;
+	uint8_t bytes[MF_HANDSHAKE_MAX];
+};
+
+/* The two sockets of a local UDP port: IPv4 and IPv6; recv NULL: not there. */
+struct mf_udp_slot {
+	struct mf_udp_port port[2];
+};
+
+struct mf_pg;
+
+/* What the control thread tells a worker. */
+enum mf_order_kind {
+	MF_ORDER_FLUSH_STAGED, /* a session is up: send what was staged for `peer` */
+	MF_ORDER_DROP_STAGED,  /* drop it, because of `drop` */
+	MF_ORDER_SET_UDP,      /* install `udp` in `slot` */
+	MF_ORDER_SET_TRACE,    /* watch packets with `trace`, NULL to stop */
+	MF_ORDER_SET_PG,       /* generate packets with `pg`, NULL to stop */
+};
+
+struct mf_order {
+	uint8_t kind;
+	uint8_t slot;
+	uint16_t drop; /* enum mf_drop */
+	struct mf_wg_peer *peer;
+	struct mf_trace *trace;
+	struct mf_pg *pg;
+	struct mf_udp_slot udp;
+};
+
+/* How a worker reaches the threads around it; filled in by the host. Called from any worker. */
+struct mf_worker_host {
+	void *ctx;
+	void (*wake_control)(void *ctx); /* there are events */
+	void (*wake_worker)(void *ctx, unsigned index);
+};
+
+struct mf_worker {
+	struct mf_graph graph;
+	struct mf_node *wg_output, *wg_input, *drop; /* nodes that packets are put to from outside */
+	struct mf_pkt_pool *pool;
+	struct mf_aead *aead;
+	const struct mf_snapshot *snap; /* for this pass */
+	struct mf_wg *wg;
+	struct mf_jobs jobs;
+	struct mf_gro gro;
+	struct mf_tun_port tun;
+	struct mf_udp_slot udp[MF_UDP_SLOTS];
+	uint32_t udp_slots; /* slots in use are below this */
+	struct mf_pg *pg;   /* packet generator, NULL when there is none */
+	unsigned index;     /* this worker, among n_workers */
+	unsigned n_workers;
+	struct mf_worker **peers; /* all workers, by index: whose jobs may be taken over */
+	uint32_t staged;          /* packets staged by this worker, over all peers */
+	uint32_t staged_limit;
+	mf_nsec icmp_full_at;     /* token bucket of ICMP errors, see nodes/icmp_error.c */
+	uint64_t icmp_suppressed; /* errors not sent because of it */
+	struct mf_wheel wheel;    /* timers of this worker */
+
+	/* Shared. */
+	struct mf_ring *events; /* to the control thread; one ring for all workers */
+	struct mf_ring *orders; /* from the control thread */
+	struct mf_worker_host host;
+	uint64_t seen;     /* atomic: last epoch in which this worker has passed a quiet point */
+	uint32_t sleeping; /* atomic: about to block, or blocked */
+};
+
+/* Posts an event; false if the ring is full: the caller counts what that means. */
+bool mf_worker_post(struct mf_worker *w, const struct mf_event *e);
+
+/* Sends a packet to the drop node from wherever it is. */
+void mf_worker_drop(struct mf_worker *w, struct mf_pkt *p, enum mf_drop reason);
+
+/* Sends what this worker has staged for a peer that has a session now. Not from inside a node. */
+void mf_wg_output_flush(struct mf_worker *w, struct mf_wg_peer *peer);
+
+#endif
