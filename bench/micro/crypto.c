@@ -103,6 +103,18 @@ static void op_x25519_key_new(uint64_t i)
 	mf_x25519_key_free(mf_x25519_key_new(b.priv));
 }
 
+static void op_x25519_key_set(uint64_t i)
+{
+	(void)i;
+	must(mf_x25519_key_set(b.pair, b.priv, NULL));
+}
+
+static void op_x25519_key_set_pair(uint64_t i)
+{
+	(void)i;
+	must(mf_x25519_key_set(b.pair, b.priv, b.pub));
+}
+
 static void op_x25519_key_shared(uint64_t i)
 {
 	(void)i;
@@ -189,6 +201,8 @@ static void bench_rest(void)
 		{ "x25519", op_x25519 },
 		{ "x25519-base", op_x25519_base },
 		{ "x25519-key-new", op_x25519_key_new },
+		{ "x25519-key-set", op_x25519_key_set },
+		{ "x25519-key-set-pair", op_x25519_key_set_pair },
 		{ "x25519-key-shared", op_x25519_key_shared },
 		{ "blake2s-64", op_hash },
 		{ "blake2s-mac-116", op_mac },

@@ -14,8 +14,9 @@
 #include <stdlib.h>
 
 struct mf_x25519_key {
-	EVP_PKEY *peer; /* whose public key is written anew for each secret */
-	EVP_PKEY_CTX *derive;
+	EVP_PKEY_CTX *maker;  /* makes key objects from bytes */
+	EVP_PKEY *peer;       /* whose public key is written anew for each secret */
+	EVP_PKEY_CTX *derive; /* holds our private key */
 	uint8_t pub[MF_X25519_LEN];
 };
 
@@ -38,7 +39,7 @@ void mf_x25519_base(uint8_t out[MF_X25519_LEN], const uint8_t priv[MF_X25519_LEN
 /* priv may be NULL. The caller owns the result; NULL on failure. */
 static EVP_PKEY *import(EVP_PKEY_CTX *maker, const uint8_t *priv, const uint8_t *pub)
 {
-	OSSL_PARAM p[3], *end = p;
+	OSSL_PARAM p[3], *end = p; /* only read, but their pointers are not to const */
 	EVP_PKEY *key = NULL;
 
 	*end++ = OSSL_PARAM_construct_octet_string(OSSL_PKEY_PARAM_PUB_KEY, (void *)(uintptr_t)pub,
@@ -52,30 +53,49 @@ static EVP_PKEY *import(EVP_PKEY_CTX *maker, const uint8_t *priv, const uint8_t 
 	return key;
 }
 
-static bool prepare(struct mf_x25519_key *key, EVP_PKEY_CTX *maker, const uint8_t *priv)
+bool mf_x25519_key_set(struct mf_x25519_key *key, const uint8_t priv[MF_X25519_LEN],
+		       const uint8_t *pub)
 {
-	EVP_PKEY *own = import(maker, priv, key->pub);
+	uint8_t computed[MF_X25519_LEN];
+	EVP_PKEY_CTX *derive = NULL;
+	EVP_PKEY *own;
 
-	if (!own)
-		return false;
-	key->peer = import(maker, NULL, key->pub);
-	key->derive = EVP_PKEY_CTX_new_from_pkey(NULL, own, NULL);
+	if (!pub) {
+		mf_x25519_base(computed, priv);
+		pub = computed;
+	}
+	own = import(key->maker, priv, pub);
+	if (own)
+		derive = EVP_PKEY_CTX_new_from_pkey(NULL, own, NULL);
 	EVP_PKEY_free(own); /* the context holds it now */
-	return key->peer && key->derive && EVP_PKEY_derive_init(key->derive) == 1;
+	if (!derive || EVP_PKEY_derive_init(derive) != 1) {
+		EVP_PKEY_CTX_free(derive);
+		return false;
+	}
+	EVP_PKEY_CTX_free(key->derive);
+	key->derive = derive;
+	memmove(key->pub, pub, MF_X25519_LEN);
+	return true;
+}
+
+static bool prepare(struct mf_x25519_key *key)
+{
+	static const uint8_t base_point[MF_X25519_LEN] = { 9 };
+
+	key->maker = EVP_PKEY_CTX_new_from_name(NULL, "X25519", NULL);
+	if (!key->maker || EVP_PKEY_fromdata_init(key->maker) != 1)
+		return false;
+	key->peer = import(key->maker, NULL, base_point); /* any public key will do */
+	return key->peer;
 }
 
 struct mf_x25519_key *mf_x25519_key_new(const uint8_t priv[MF_X25519_LEN])
 {
 	struct mf_x25519_key *key = calloc(1, sizeof(*key));
-	EVP_PKEY_CTX *maker = EVP_PKEY_CTX_new_from_name(NULL, "X25519", NULL);
-	bool ok = false;
 
-	if (key && maker && EVP_PKEY_fromdata_init(maker) == 1) {
-		mf_x25519_base(key->pub, priv);
-		ok = prepare(key, maker, priv);
-	}
-	EVP_PKEY_CTX_free(maker);
-	if (ok)
+	if (!key)
+		return NULL;
+	if (prepare(key) && mf_x25519_key_set(key, priv, NULL))
 		return key;
 	mf_x25519_key_free(key);
 	return NULL;
@@ -87,6 +107,7 @@ void mf_x25519_key_free(struct mf_x25519_key *key)
 		return;
 	EVP_PKEY_CTX_free(key->derive);
 	EVP_PKEY_free(key->peer);
+	EVP_PKEY_CTX_free(key->maker);
 	free(key);
 }
 

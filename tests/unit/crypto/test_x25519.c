@@ -145,12 +145,38 @@ static void test_libraries_agree(void **state)
 	assert_int_equal(reduced, 20 * 15);
 }
 
+/* One object, many private keys, with the public key given and not. */
+static void test_set(void **state)
+{
+	struct mf_prng g = seeded();
+	uint8_t priv[32], pub[32], own[32], a[32], b[32];
+	struct mf_x25519_key *key;
+
+	(void)state;
+	fill(&g, priv, 32);
+	key = mf_x25519_key_new(priv);
+	assert_non_null(key);
+	for (int i = 0; i < 50; i++) {
+		fill(&g, priv, 32);
+		mf_x25519_base(own, priv);
+		assert_true(mf_x25519_key_set(key, priv, i & 1 ? own : NULL));
+		assert_memory_equal(mf_x25519_key_public(key), own, 32);
+		for (int j = 0; j < 3; j++) {
+			fill(&g, pub, 32);
+			assert_true(mf_x25519(a, priv, pub));
+			assert_true(mf_x25519_key_shared(key, b, pub));
+			assert_memory_equal(a, b, 32);
+		}
+	}
+	mf_x25519_key_free(key);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_rfc7748_vectors), cmocka_unit_test(test_rfc7748_iterations),
 		cmocka_unit_test(test_rfc7748_dh),      cmocka_unit_test(test_small_order),
-		cmocka_unit_test(test_libraries_agree),
+		cmocka_unit_test(test_libraries_agree), cmocka_unit_test(test_set),
 	};
 
 	return cmocka_run_group_tests_name("crypto/x25519", tests, NULL, NULL);
