@@ -1,0 +1,333 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * check - what only shows when the whole profile is there: keys from files, names that must differ,
+ * names that must exist. Every complaint is an error; a profile that passes can be run.
+ */
+#include "config/errors.h"
+#include "config/file.h"
+#include "config/load.h"
+#include "crypto/x25519.h"
+
+static const char *const reserved[] = { "direct", "drop", "reject" };
+
+/* Two keys for one thing: the secret itself, and a file that holds it. */
+struct secret {
+	const struct mf_config_src *src;
+	const char *key, *file_key, *file;
+	struct mf_key *out;
+};
+
+static bool read_key_file(struct mf_loader *l, const struct secret *s)
+{
+	const char *path = s->file ? mf_load_path(l, s->file) : NULL;
+	struct mf_errbuf why;
+	mf_err err;
+
+	if (!path || (l->flags & MF_CONFIG_NO_FILES))
+		return false;
+	err = mf_file_read_key(path, l->arena, s->out, &why);
+	if (!err)
+		return true;
+	mf_config_error(l->errs, mf_load_pos(s->src, s->file_key), "`%s`: %s", s->file_key, why.text);
+	if (!l->err && err == MF_E_PERMISSION)
+		l->err = err;
+	return false;
+}
+
+/* True: there is a well-formed key in *out. */
+static bool take_secret(struct mf_loader *l, const struct secret *s)
+{
+	const struct mf_yaml *node = mf_yaml_get(s->src->node, s->key);
+	bool in_file = mf_load_has(s->src, s->file_key);
+	struct mf_key k;
+	bool ok;
+
+	if (node && in_file)
+		mf_config_error(l->errs, mf_load_pos(s->src, s->file_key),
+				"`%s` and `%s` are both given; keep one", s->key, s->file_key);
+	if (!node)
+		return in_file && read_key_file(l, s);
+	ok = !in_file && node->type == MF_YAML_SCALAR &&
+	     !mf_key_from_base64(&k, node->text, strlen(node->text));
+	mf_wipe(&k, sizeof(k));
+	return ok;
+}
+
+static void check_private_key(struct mf_loader *l, struct mf_config_interface *i)
+{
+	struct secret s = { .src = &i->src,
+			    .key = "private_key",
+			    .file_key = "private_key_file",
+			    .file = i->private_key_file,
+			    .out = &i->private_key };
+
+	if (!mf_load_has(s.src, s.key) && !mf_load_has(s.src, s.file_key)) {
+		mf_config_error(l->errs, i->src.pos,
+				"`private_key` is missing in interfaces[]; add it or "
+				"`private_key_file` (`mintflow genkey` makes a key)");
+		return;
+	}
+	if (!take_secret(l, &s))
+		return;
+	if (mf_key_is_zero(&i->private_key))
+		mf_config_error(l->errs, mf_load_pos(s.src, i->private_key_file ? s.file_key : s.key),
+				"the private key is all zero; `mintflow genkey` makes a real one");
+	else
+		mf_x25519_base(i->public_key.b, i->private_key.b);
+}
+
+static void check_peer(struct mf_loader *l, const struct mf_config_interface *i, uint32_t index)
+{
+	struct mf_config_peer *p = &i->peers[index];
+	struct mf_config_pos pos = mf_load_pos(&p->src, "public_key");
+	const struct mf_yaml *node = mf_yaml_get(p->src.node, "public_key");
+	struct secret psk = { .src = &p->src,
+			      .key = "preshared_key",
+			      .file_key = "preshared_key_file",
+			      .file = p->preshared_key_file,
+			      .out = &p->preshared_key };
+	struct mf_key k;
+
+	/* an all-zero one means none (WireGuard paper, section 5.2) */
+	p->has_preshared_key = take_secret(l, &psk) && !mf_key_is_zero(&p->preshared_key);
+	if (!node || node->type != MF_YAML_SCALAR ||
+	    mf_key_from_base64(&k, node->text, strlen(node->text)))
+		return;
+	if (mf_key_is_zero(&p->public_key)) {
+		mf_config_error(l->errs, pos,
+				"the public key is all zero; ask the peer for `mintflow "
+				"pubkey` or `wg pubkey` of its private key");
+		return;
+	}
+	if (!memcmp(&p->public_key, &i->public_key, sizeof(p->public_key)))
+		mf_config_error(l->errs, pos,
+				"this is the public key of the interface itself; give the peer's");
+	for (uint32_t j = 0; j < index; j++) {
+		if (memcmp(&p->public_key, &i->peers[j].public_key, sizeof(p->public_key)) != 0)
+			continue;
+		mf_config_error(
+			l->errs, pos,
+			"the peer in line %u has the same public key; make one peer of the two",
+			mf_load_pos(&i->peers[j].src, "public_key").line);
+		break;
+	}
+}
+
+static bool has_ip6(const struct mf_config_prefixes *list)
+{
+	for (uint32_t i = 0; i < list->n; i++)
+		if (list->v[i].prefix.addr.family == MF_AF_IP6)
+			return true;
+	return false;
+}
+
+static void check_mtu(struct mf_loader *l, const struct mf_config_src *src, uint32_t mtu,
+		      const struct mf_config_prefixes *addresses)
+{
+	if (mtu && mtu < 1280 && has_ip6(addresses))
+		mf_config_error(
+			l->errs, mf_load_pos(src, "mtu"),
+			"`mtu` must be at least 1280 because there is an IPv6 address (RFC 8200, "
+			"section 5), got %u",
+			mtu);
+}
+
+static void check_addresses(struct mf_loader *l, const struct mf_config_prefixes *list)
+{
+	enum { COMPARED = 256 }; /* nobody has more, and each is compared with each */
+
+	for (uint32_t i = 1; i < list->n && i < COMPARED; i++)
+		for (uint32_t j = 0; j < i; j++)
+			if (mf_addr_equal(&list->v[i].prefix.addr, &list->v[j].prefix.addr)) {
+				mf_config_error(
+					l->errs, list->v[i].pos,
+					"the same address as in line %u; remove one of them",
+					list->v[j].pos.line);
+				break;
+			}
+}
+
+static void check_name(struct mf_loader *l, uint32_t index)
+{
+	const struct mf_config *cfg = l->cfg;
+	const struct mf_config_interface *i = &cfg->interfaces[index];
+	struct mf_config_pos pos = mf_load_pos(&i->src, "name");
+
+	if (!i->name)
+		return;
+	for (size_t j = 0; j < MF_ARRAY_LEN(reserved); j++)
+		if (!strcmp(i->name, reserved[j]))
+			mf_config_error(l->errs, pos,
+					"`%s` is the name of a built-in target; choose another",
+					i->name);
+	if (cfg->tunnel.name && !strcmp(i->name, cfg->tunnel.name))
+		mf_config_error(l->errs, pos, "the tunnel is called `%s` too; choose another name",
+				i->name);
+	for (uint32_t j = 0; j < index; j++)
+		if (cfg->interfaces[j].name && !strcmp(i->name, cfg->interfaces[j].name)) {
+			mf_config_error(
+				l->errs, pos,
+				"the interface in line %u is called `%s` too; choose another "
+				"name",
+				mf_load_pos(&cfg->interfaces[j].src, "name").line, i->name);
+			break;
+		}
+}
+
+static void check_port(struct mf_loader *l, uint32_t index)
+{
+	const struct mf_config_interface *i = &l->cfg->interfaces[index];
+
+	for (uint32_t j = 0; i->listen_port && j < index; j++)
+		if (l->cfg->interfaces[j].listen_port == i->listen_port) {
+			mf_config_error(
+				l->errs, mf_load_pos(&i->src, "listen_port"),
+				"the interface in line %u listens on port %u too; choose another, "
+				"or 0 for any",
+				l->cfg->interfaces[j].src.pos.line, i->listen_port);
+			break;
+		}
+}
+
+static void check_interface(struct mf_loader *l, uint32_t index)
+{
+	struct mf_config_interface *i = &l->cfg->interfaces[index];
+
+	check_name(l, index);
+	check_port(l, index);
+	check_mtu(l, &i->src, i->mtu, &i->addresses);
+	check_addresses(l, &i->addresses);
+	check_private_key(l, i);
+	for (uint32_t p = 0; p < i->n_peers; p++)
+		check_peer(l, i, p);
+}
+
+static void read_set_files(struct mf_loader *l, struct mf_config_cidr_set *set)
+{
+	struct mf_config_pos pos = mf_load_pos(&set->src, "files");
+
+	set->n_inline = set->cidrs.n;
+	for (uint32_t i = 0; i < set->n_files && !(l->flags & MF_CONFIG_NO_FILES); i++) {
+		const char *path = mf_load_path(l, set->files[i]);
+		uint32_t before = set->cidrs.n;
+		struct mf_errbuf why;
+		struct mf_file f;
+
+		if (!path)
+			return;
+		if (mf_file_read(path, MF_CONFIG_MAX_SET_BYTES, l->arena, &f, &why)) {
+			mf_config_error(l->errs, pos, "`files`: %s", why.text);
+			continue;
+		}
+		mf_file_parse_prefixes(&f, path, MF_CONFIG_MAX_PREFIXES - l->n_prefixes + before,
+				       l->arena, &set->cidrs, l->errs);
+		l->n_prefixes += set->cidrs.n - before;
+	}
+}
+
+static void find_set(struct mf_loader *l, struct mf_config_route *r)
+{
+	struct mf_config_nearest near = { .word = r->cidr_set_name };
+	char quoted[MF_CONFIG_QUOTE_LEN], hint[MF_CONFIG_HINT_LEN];
+
+	for (uint32_t i = 0; i < l->cfg->n_cidr_sets; i++) {
+		const struct mf_config_cidr_set *set = &l->cfg->cidr_sets[i];
+
+		if (!strcmp(set->name, r->cidr_set_name)) {
+			r->cidr_set = set;
+			return;
+		}
+		mf_config_nearest_try(&near, set->name);
+	}
+	/* a set that is there but is no section has its own error */
+	if (mf_yaml_get(mf_yaml_get(l->cfg->src.node, "cidr_sets"), r->cidr_set_name))
+		return;
+	mf_config_error(l->errs, mf_load_pos(&r->src, "cidr_set"),
+			"no set in `cidr_sets` is called %s%s",
+			mf_config_quote(r->cidr_set_name, quoted),
+			near.name ? mf_config_nearest_hint(&near, hint) : "; add it there");
+}
+
+static bool is_later_interface(const struct mf_loader *l, const char *name)
+{
+	for (const struct mf_later_interface *i = l->later; i; i = i->next)
+		if (!strcmp(i->name, name))
+			return true;
+	return false;
+}
+
+static void find_target(struct mf_loader *l, struct mf_config_route *r)
+{
+	struct mf_config_nearest near = { .word = r->to };
+	char quoted[MF_CONFIG_QUOTE_LEN], hint[MF_CONFIG_HINT_LEN];
+	struct mf_config_pos pos = mf_load_pos(&r->src, "to");
+
+	if (!strcmp(r->to, "drop")) {
+		r->action = MF_CONFIG_TO_DROP;
+		return;
+	}
+	if (!strcmp(r->to, "reject")) {
+		r->action = MF_CONFIG_TO_REJECT;
+		return;
+	}
+	if (!strcmp(r->to, "direct")) {
+		mf_config_error(
+			l->errs, pos,
+			"`to: direct` is not supported yet by this version; name an interface, "
+			"`drop` or `reject`");
+		return;
+	}
+	for (uint32_t i = 0; i < l->cfg->n_interfaces; i++) {
+		const char *name = l->cfg->interfaces[i].name;
+
+		if (!name)
+			continue;
+		if (!strcmp(name, r->to)) {
+			r->action = MF_CONFIG_TO_INTERFACE;
+			r->interface = i;
+			return;
+		}
+		mf_config_nearest_try(&near, name);
+	}
+	for (size_t i = 0; i < MF_ARRAY_LEN(reserved); i++)
+		mf_config_nearest_try(&near, reserved[i]);
+	if (!is_later_interface(l, r->to))
+		mf_config_error(l->errs, pos, "no interface is called %s%s",
+				mf_config_quote(r->to, quoted), mf_config_nearest_hint(&near, hint));
+}
+
+static void check_route(struct mf_loader *l, struct mf_config_route *r)
+{
+	static const char *const criteria[] = { "cidr", "cidr_set", "domain_set" };
+	unsigned n = 0;
+
+	for (size_t i = 0; i < MF_ARRAY_LEN(criteria); i++)
+		n += mf_load_has(&r->src, criteria[i]);
+	if (n == 0)
+		mf_config_error(l->errs, r->src.pos,
+				"a route needs a criterion; add `cidr: …` or `cidr_set: …`");
+	if (n > 1)
+		mf_config_error(l->errs, r->src.pos,
+				"a route has one criterion, this has %u; make %u routes of it", n, n);
+	if (r->cidr_set_name)
+		find_set(l, r);
+	if (r->to)
+		find_target(l, r);
+}
+
+void mf_load_check(struct mf_loader *l)
+{
+	struct mf_config *cfg = l->cfg;
+
+	check_mtu(l, &cfg->tunnel.src, cfg->tunnel.mtu, &cfg->tunnel.addresses);
+	check_addresses(l, &cfg->tunnel.addresses);
+	for (uint32_t i = 0; i < cfg->n_interfaces; i++)
+		check_interface(l, i);
+	for (uint32_t i = 0; i < cfg->n_cidr_sets; i++)
+		read_set_files(l, &cfg->cidr_sets[i]);
+	for (uint32_t i = 0; i < cfg->app_routing.n_routes; i++)
+		check_route(l, &cfg->app_routing.routes[i]);
+	/* half-read routes would only repeat what has been said */
+	if (!mf_load_failed(l))
+		mf_load_rules(l);
+}

@@ -1,0 +1,35 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * file - reads whole files for the loader: profiles, keys, lists. The only place in src/config that
+ * touches the file system.
+ */
+#ifndef MF_CONFIG_FILE_H
+#define MF_CONFIG_FILE_H
+
+#include "config/arena.h"
+#include "config/config.h"
+
+struct mf_file {
+	const char *text; /* in the arena, NUL-terminated */
+	size_t n;
+	unsigned mode; /* permission bits; 0 if it is not a regular file */
+};
+
+/* Reads at most `max` bytes. MF_E_SYSTEM (and `why` says what to do), MF_E_RANGE: too long. */
+MF_MUST_CHECK mf_err mf_file_read(const char *path, size_t max, struct mf_config_arena *arena,
+				  struct mf_file *out, struct mf_errbuf *why);
+/* True: others than the owner may read or write it. */
+bool mf_file_is_shared(const struct mf_file *f);
+
+/* A key in a file of its own: base64, blanks around it. Errors as mf_file_read, and MF_E_PERMISSION
+ * (shared), MF_E_MALFORMED. */
+MF_MUST_CHECK mf_err mf_file_read_key(const char *path, struct mf_config_arena *arena,
+				      struct mf_key *out, struct mf_errbuf *why);
+
+/* One prefix a line, `#` begins a comment. Appends to `list`, of which there may be up to `max` then;
+ * errors go to `errs` with the line in this file, `path` must live as long as the list. */
+void mf_file_parse_prefixes(const struct mf_file *f, const char *path, uint32_t max,
+			    struct mf_config_arena *arena, struct mf_config_prefixes *list,
+			    struct mf_config_errors *errs);
+
+#endif

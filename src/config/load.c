@@ -1,0 +1,647 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * load - a profile's text to a struct mf_config: the YAML tree is laid against the schema, section by
+ * section, and every mismatch is an error of its own. Then check.c looks at the whole.
+ */
+#include "config/load.h"
+
+#include "config/errors.h"
+#include "config/file.h"
+#include "config/schema.h"
+#include "config/value.h"
+
+#include <stdlib.h>
+
+typedef void setter(struct mf_loader *l, const struct mf_field *f, const struct mf_yaml *node,
+		    void *section);
+
+static void load_section(struct mf_loader *l, const struct mf_schema *s, const struct mf_yaml *node,
+			 void *section);
+
+static void *at(void *section, size_t offset)
+{
+	return (char *)section + offset;
+}
+
+struct mf_config_pos mf_load_pos(const struct mf_config_src *src, const char *key)
+{
+	const struct mf_yaml *node = mf_yaml_get(src->node, key);
+
+	return node ? node->pos : src->pos;
+}
+
+bool mf_load_has(const struct mf_config_src *src, const char *key)
+{
+	return mf_yaml_get(src->node, key) != NULL;
+}
+
+const char *mf_load_path(struct mf_loader *l, const char *written)
+{
+	size_t dir = strlen(l->dir), n = strlen(written);
+	char *path;
+
+	if (written[0] == '/')
+		return written;
+	path = mf_config_arena_alloc(l->arena, dir + n + 1);
+	if (!path)
+		return NULL;
+	memcpy(path, l->dir, dir);
+	memcpy(path + dir, written, n + 1);
+	return path;
+}
+
+/* The text of a scalar, or NULL after an error. */
+static const char *scalar(struct mf_loader *l, const struct mf_field *f, const struct mf_yaml *node)
+{
+	char form[MF_FIELD_FORM_LEN];
+
+	if (node->type == MF_YAML_BAD)
+		return NULL;
+	if (node->type != MF_YAML_SCALAR) {
+		mf_config_error(l->errs, node->pos, "`%s` must be a single value (%s), not a %s",
+				f->key, mf_field_form(f, form),
+				node->type == MF_YAML_MAP ? "map" : "list");
+		return NULL;
+	}
+	if (node->plain && (!*node->text || !strcmp(node->text, "~") || !strcmp(node->text, "null"))) {
+		mf_config_error(l->errs, node->pos,
+				"`%s` has no value; give one (%s) or leave the key out", f->key,
+				mf_field_form(f, form));
+		return NULL;
+	}
+	return node->text;
+}
+
+static void not_of_form(struct mf_loader *l, const struct mf_field *f, const struct mf_yaml *node,
+			const char *hint)
+{
+	char form[MF_FIELD_FORM_LEN], quoted[MF_CONFIG_QUOTE_LEN];
+
+	mf_config_error(l->errs, node->pos, "`%s` must be %s, got %s%s", f->key,
+			mf_field_form(f, form), mf_config_quote(node->text, quoted), hint);
+}
+
+static void set_bool(struct mf_loader *l, const struct mf_field *f, const struct mf_yaml *node,
+		     void *section)
+{
+	const char *text = scalar(l, f, node);
+
+	if (!text)
+		return;
+	if (node->plain && (!strcmp(text, "true") || !strcmp(text, "false")))
+		*(bool *)at(section, f->at) = text[0] == 't';
+	else
+		not_of_form(l, f, node, node->plain ? "" : " in quotes");
+}
+
+static void store(const struct mf_field *f, void *section, uint64_t n)
+{
+	void *p = at(section, f->at);
+
+	if (f->size == sizeof(uint16_t))
+		*(uint16_t *)p = (uint16_t)n;
+	else if (f->size == sizeof(uint32_t))
+		*(uint32_t *)p = (uint32_t)n;
+	else
+		*(uint64_t *)p = n;
+}
+
+static void set_number(struct mf_loader *l, const struct mf_field *f, const struct mf_yaml *node,
+		       void *section)
+{
+	const char *text = scalar(l, f, node);
+	uint64_t n;
+	bool ok;
+
+	if (!text)
+		return;
+	if (f->zero && !strcmp(text, f->zero)) {
+		store(f, section, 0);
+		return;
+	}
+	ok = f->type == MF_FIELD_BYTES ? mf_value_bytes(text, &n) : mf_value_number(text, &n);
+	if (!ok || !node->plain)
+		not_of_form(l, f, node, ok ? " in quotes" : "");
+	else if (n == 0 && f->zero)
+		store(f, section, 0);
+	else if (n < f->min || n > f->max)
+		not_of_form(l, f, node, "");
+	else
+		store(f, section, n);
+}
+
+static void set_text(struct mf_loader *l, const struct mf_field *f, const struct mf_yaml *node,
+		     void *section)
+{
+	const char *text = scalar(l, f, node);
+
+	if (!text)
+		return;
+	if (!*text || (f->type == MF_FIELD_NAME && !mf_value_name(text)))
+		not_of_form(l, f, node, "");
+	else
+		*(const char **)at(section, f->at) = text;
+}
+
+static void set_interface_type(struct mf_loader *l, const struct mf_field *f,
+			       const struct mf_yaml *node, void *section)
+{
+	/* load_interfaces has already looked at the word */
+	if (scalar(l, f, node))
+		*(enum mf_config_type *)at(section, f->at) = MF_CONFIG_WIREGUARD;
+}
+
+static void set_key(struct mf_loader *l, const struct mf_field *f, const struct mf_yaml *node,
+		    void *section)
+{
+	const char *text = scalar(l, f, node);
+
+	if (f->type == MF_FIELD_SECRET_KEY && !l->secret.line)
+		l->secret = node->pos;
+	if (!text || !mf_key_from_base64(at(section, f->at), text, strlen(text)))
+		return;
+	/* what was written is not repeated: it may be half of a secret */
+	mf_config_error(
+		l->errs, node->pos,
+		"`%s` must be a key, 44 characters of base64 as `mintflow %s` prints it; got "
+		"%zu characters",
+		f->key, f->type == MF_FIELD_PUBLIC_KEY ? "pubkey" : "genkey", strlen(text));
+}
+
+static void set_prefix(struct mf_loader *l, const struct mf_field *f, const struct mf_yaml *node,
+		       void *section)
+{
+	const char *text = scalar(l, f, node);
+	struct mf_errbuf why;
+
+	if (text && mf_value_prefix(text, at(section, f->at), &why))
+		mf_config_error(l->errs, node->pos, "`%s`: %s", f->key, why.text);
+}
+
+static mf_err parse_listed(const struct mf_field *f, const char *text, struct mf_prefix *out,
+			   struct mf_errbuf *why)
+{
+	static const uint8_t zero[16];
+	char quoted[MF_CONFIG_QUOTE_LEN];
+
+	if (f->type == MF_FIELD_PREFIXES)
+		return mf_value_prefix(text, out, why);
+	if (mf_prefix_parse(out, text))
+		return mf_fail(why, MF_E_MALFORMED, "%s is not %s%s", mf_config_quote(text, quoted),
+			       f->type == MF_FIELD_ALLOWED
+				       ? "a prefix such as 10.20.0.0/16 or 2001:db8::/32"
+				       : "an address such as 10.66.0.2/30 or fd66::2/126",
+			       strchr(text, ',') ? "; several go into a list: [a, b]" : "");
+	if (f->type == MF_FIELD_ALLOWED)
+		*out = mf_prefix_mask(*out);
+	else if (!memcmp(out->addr.b, zero, sizeof(zero)))
+		return mf_fail(why, MF_E_RANGE, "%s is not an address that a host can have",
+			       mf_config_quote(text, quoted));
+	return MF_OK;
+}
+
+/* A list, or one value that stands for a list of one. 0: nothing (left). */
+static uint32_t items_of(struct mf_loader *l, const struct mf_field *f, const struct mf_yaml *node,
+			 const struct mf_yaml **first)
+{
+	char form[MF_FIELD_FORM_LEN];
+
+	*first = node;
+	if (node->type == MF_YAML_LIST) {
+		*first = node->first;
+		return node->n;
+	}
+	if (node->type == MF_YAML_MAP)
+		mf_config_error(l->errs, node->pos, "`%s` must be a %s, not a map", f->key,
+				mf_field_form(f, form));
+	return node->type == MF_YAML_SCALAR && scalar(l, f, node);
+}
+
+static void set_prefixes(struct mf_loader *l, const struct mf_field *f, const struct mf_yaml *node,
+			 void *section)
+{
+	struct mf_config_prefixes *list = at(section, f->at);
+	const struct mf_yaml *item;
+	uint32_t n = items_of(l, f, node, &item);
+
+	list->v = n ? mf_config_arena_alloc(l->arena, n * sizeof(*list->v)) : NULL;
+	if (!list->v)
+		return;
+	for (; n; n--, item = item->next) {
+		const char *text = scalar(l, f, item);
+		struct mf_config_prefix *p = &list->v[list->n];
+		struct mf_errbuf why;
+
+		if (!text)
+			continue;
+		if (parse_listed(f, text, &p->prefix, &why)) {
+			mf_config_error(l->errs, item->pos, "`%s`: %s", f->key, why.text);
+			continue;
+		}
+		p->pos = item->pos;
+		list->n++;
+	}
+	l->n_prefixes += list->n;
+}
+
+static void set_files(struct mf_loader *l, const struct mf_field *f, const struct mf_yaml *node,
+		      void *section)
+{
+	const struct mf_yaml *item;
+	uint32_t n = items_of(l, f, node, &item), count = 0;
+	const char **v = n ? mf_config_arena_alloc(l->arena, n * sizeof(*v)) : NULL;
+
+	if (!v)
+		return;
+	for (; n; n--, item = item->next) {
+		const char *text = scalar(l, f, item);
+
+		if (text && !*text)
+			mf_config_error(l->errs, item->pos, "`%s`: the path is empty", f->key);
+		else if (text)
+			v[count++] = text;
+	}
+	*(const char ***)at(section, f->at) = v;
+	*(uint32_t *)at(section, f->at_n) = count;
+}
+
+static void set_host(struct mf_loader *l, const struct mf_field *f, const struct mf_yaml *node,
+		     void *section)
+{
+	const char *text = scalar(l, f, node), *bad;
+	struct mf_config_host host = { .pos = node->pos };
+	char quoted[MF_CONFIG_QUOTE_LEN];
+
+	if (!text)
+		return;
+	bad = mf_value_host(text, l->arena, &host);
+	if (bad)
+		mf_config_error(l->errs, node->pos, "`%s` must be host:port, got %s: %s", f->key,
+				mf_config_quote(text, quoted), bad);
+	else
+		*(struct mf_config_host *)at(section, f->at) = host;
+}
+
+static void set_map(struct mf_loader *l, const struct mf_field *f, const struct mf_yaml *node,
+		    void *section)
+{
+	if (node->type == MF_YAML_MAP)
+		load_section(l, f->sub, node, at(section, f->at));
+	else if (node->type != MF_YAML_BAD)
+		mf_config_error(l->errs, node->pos, "`%s` must be a section: a map of keys", f->key);
+}
+
+/* A type that this version lacks: says so and returns false, and the rest of that interface is not
+ * looked at. A type that is missing or no word is the section's own error. */
+static bool type_is_here(struct mf_loader *l, const struct mf_yaml *item)
+{
+	const struct mf_yaml *type = mf_yaml_get(item, "type"), *name = mf_yaml_get(item, "name");
+	struct mf_config_nearest near = { 0 };
+	char quoted[MF_CONFIG_QUOTE_LEN], hint[MF_CONFIG_HINT_LEN];
+	struct mf_later_interface *later;
+	bool known = false;
+
+	if (!type || type->type != MF_YAML_SCALAR || !*type->text || !strcmp(type->text, "wireguard"))
+		return true;
+	near.word = type->text;
+	mf_config_nearest_try(&near, "wireguard");
+	for (const char *const *t = mf_schema_later_types; *t; t++)
+		known = known || !strcmp(type->text, *t);
+	if (known)
+		mf_config_error(
+			l->errs, type->pos,
+			"interfaces of type %s are not supported yet by this version; it has "
+			"`wireguard`",
+			mf_config_quote(type->text, quoted));
+	else
+		mf_config_error(l->errs, type->pos,
+				"unknown interface type %s%s; this version has `wireguard`",
+				mf_config_quote(type->text, quoted),
+				mf_config_nearest_hint(&near, hint));
+	later = mf_config_arena_alloc(l->arena, sizeof(*later));
+	if (later && name && name->type == MF_YAML_SCALAR) {
+		*later = (struct mf_later_interface){ .name = name->text, .next = l->later };
+		l->later = later;
+	}
+	return false;
+}
+
+static bool is_list_of_maps(struct mf_loader *l, const struct mf_field *f, const struct mf_yaml *node)
+{
+	if (node->type == MF_YAML_LIST)
+		return true;
+	if (node->type != MF_YAML_BAD)
+		mf_config_error(l->errs, node->pos,
+				"`%s` must be a list of sections; begin each with `- `", f->key);
+	return false;
+}
+
+/* The checks that follow compare each with each; that must stay cheap. */
+static bool too_many(struct mf_loader *l, const struct mf_field *f, const struct mf_yaml *node)
+{
+	if (node->n <= f->max)
+		return false;
+	mf_config_error(l->errs, node->pos, "`%s` has %u entries, at most %u are allowed", f->key,
+			node->n, (unsigned)f->max);
+	return true;
+}
+
+static void set_maps(struct mf_loader *l, const struct mf_field *f, const struct mf_yaml *node,
+		     void *section)
+{
+	bool interfaces = !strcmp(f->key, "interfaces");
+	uint32_t n = 0;
+	char *v;
+
+	if (!is_list_of_maps(l, f, node))
+		return;
+	if (too_many(l, f, node))
+		return;
+	v = mf_config_arena_alloc(l->arena, node->n * f->sub->size);
+	if (!v)
+		return;
+	for (const struct mf_yaml *item = node->first; item; item = item->next) {
+		if (item->type == MF_YAML_SCALAR || item->type == MF_YAML_LIST)
+			mf_config_error(l->errs, item->pos,
+					"each of `%s` must be a section: a map of keys", f->key);
+		if (item->type != MF_YAML_MAP || (interfaces && !type_is_here(l, item)))
+			continue;
+		load_section(l, f->sub, item, v + n++ * f->sub->size);
+	}
+	*(void **)at(section, f->at) = v;
+	*(uint32_t *)at(section, f->at_n) = n;
+}
+
+static void set_named_maps(struct mf_loader *l, const struct mf_field *f,
+			   const struct mf_yaml *node, void *section)
+{
+	enum { LONGEST_NAME = 63 };
+	uint32_t n = 0;
+	char *v;
+
+	if (node->type != MF_YAML_MAP) {
+		if (node->type != MF_YAML_BAD)
+			mf_config_error(l->errs, node->pos,
+					"`%s` must be a map of names to sections", f->key);
+		return;
+	}
+	if (too_many(l, f, node))
+		return;
+	v = mf_config_arena_alloc(l->arena, node->n * f->sub->size);
+	if (!v)
+		return;
+	for (const struct mf_yaml *item = node->first; item; item = item->next) {
+		char quoted[MF_CONFIG_QUOTE_LEN], *entry = v + n * f->sub->size;
+		size_t len = strlen(item->key);
+
+		if (item->type == MF_YAML_BAD)
+			continue;
+		if (len < 1 || len > LONGEST_NAME)
+			mf_config_error(l->errs, item->key_pos,
+					"a name in `%s` must have 1..%d bytes, got %zu", f->key,
+					LONGEST_NAME, len);
+		if (item->type != MF_YAML_MAP) {
+			mf_config_error(l->errs, item->pos,
+					"%s in `%s` must be a section: a map of keys",
+					mf_config_quote(item->key, quoted), f->key);
+			continue;
+		}
+		*(const char **)at(entry, f->sub->name_at) = item->key;
+		load_section(l, f->sub, item, entry);
+		n++;
+	}
+	*(void **)at(section, f->at) = v;
+	*(uint32_t *)at(section, f->at_n) = n;
+}
+
+static void set_later(struct mf_loader *l, const struct mf_field *f, const struct mf_yaml *node,
+		      void *section)
+{
+	(void)section;
+	mf_config_error(l->errs, node->key_pos,
+			"`%s` is not supported yet by this version; remove it", f->key);
+}
+
+static setter *const setters[] = {
+	[MF_FIELD_BOOL] = set_bool,        [MF_FIELD_NUMBER] = set_number,
+	[MF_FIELD_BYTES] = set_number,     [MF_FIELD_NAME] = set_text,
+	[MF_FIELD_TEXT] = set_text,        [MF_FIELD_INTERFACE] = set_interface_type,
+	[MF_FIELD_PUBLIC_KEY] = set_key,   [MF_FIELD_SECRET_KEY] = set_key,
+	[MF_FIELD_FILE] = set_text,        [MF_FIELD_FILES] = set_files,
+	[MF_FIELD_PREFIX] = set_prefix,    [MF_FIELD_PREFIXES] = set_prefixes,
+	[MF_FIELD_ALLOWED] = set_prefixes, [MF_FIELD_ADDRESSES] = set_prefixes,
+	[MF_FIELD_HOST] = set_host,        [MF_FIELD_MAP] = set_map,
+	[MF_FIELD_MAPS] = set_maps,        [MF_FIELD_NAMED_MAPS] = set_named_maps,
+	[MF_FIELD_LATER] = set_later,
+};
+
+static void unknown_key(struct mf_loader *l, const struct mf_schema *s, const struct mf_yaml *node)
+{
+	struct mf_config_nearest near = { .word = node->key };
+	char quoted[MF_CONFIG_QUOTE_LEN], hint[MF_CONFIG_HINT_LEN];
+
+	for (size_t i = 0; i < s->n_fields; i++)
+		mf_config_nearest_try(&near, s->fields[i].key);
+	mf_config_error(l->errs, node->key_pos, "unknown key %s in %s%s",
+			mf_config_quote(node->key, quoted), s->title,
+			near.name ? mf_config_nearest_hint(&near, hint)
+				  : "; docs/profile.md lists the known ones");
+}
+
+static void missing(struct mf_loader *l, const struct mf_schema *s, const struct mf_field *f,
+		    void *section)
+{
+	const struct mf_config_src *src = section;
+	struct mf_yaml as_default = { .plain = true, .text = f->def, .pos = src->pos };
+	struct mf_yaml empty = { .type = MF_YAML_MAP, .pos = src->pos };
+
+	if (f->required)
+		mf_config_error(l->errs, src->pos, "`%s` is missing in %s; add `%s: %s`", f->key,
+				s->title, f->key, f->example);
+	else if (f->def)
+		setters[f->type](l, f, &as_default, section);
+	else if (f->type == MF_FIELD_MAP)
+		load_section(l, f->sub, &empty, at(section, f->at));
+}
+
+/* `node` is a map. A section that the profile leaves out is loaded from an empty one on the caller's
+ * stack, and then has no node. */
+static void load_section(struct mf_loader *l, const struct mf_schema *s, const struct mf_yaml *node,
+			 void *section)
+{
+	struct mf_config_src *src = section;
+
+	src->pos = node->pos;
+	src->node = node;
+	for (const struct mf_yaml *e = node->first; e; e = e->next) {
+		const struct mf_field *f = mf_schema_find(s, e->key);
+
+		if (!f)
+			unknown_key(l, s, e);
+		else if (e->type != MF_YAML_BAD)
+			setters[f->type](l, f, e, section);
+	}
+	for (size_t i = 0; i < s->n_fields; i++)
+		if (!mf_yaml_get(node, s->fields[i].key))
+			missing(l, s, &s->fields[i], section);
+	if (!node->n)
+		src->node = NULL;
+}
+
+static uint32_t errors(const struct mf_config_errors *errs)
+{
+	return errs->n + errs->not_kept;
+}
+
+bool mf_load_failed(const struct mf_loader *l)
+{
+	return errors(l->errs) != l->errors_before || mf_config_arena_failed(l->arena);
+}
+
+static const char *directory(struct mf_config_arena *arena, const char *path)
+{
+	const char *slash = strrchr(path, '/');
+
+	return mf_config_arena_text(arena, path, slash ? (size_t)(slash - path) + 1 : 0);
+}
+
+static void load_tree(struct mf_loader *l, const char *text, size_t n)
+{
+	struct mf_yaml *root = mf_yaml_read(l->arena, text, n, l->cfg->path, l->errs);
+
+	if (!root) {
+		if (!mf_load_failed(l))
+			mf_config_error(l->errs, (struct mf_config_pos){ .file = l->cfg->path },
+					"the profile is empty; docs/profile.md tells what goes in");
+		return;
+	}
+	if (root->type != MF_YAML_MAP) {
+		mf_config_error(l->errs, root->pos,
+				"a profile is a map of keys such as `version: 1`");
+		return;
+	}
+	load_section(l, &mf_schema_profile, root, l->cfg);
+	if (!mf_load_has(&l->cfg->src, "app_routing"))
+		l->cfg->app_routing.enabled = false;
+	mf_load_check(l);
+}
+
+static struct mf_config *new_config(const char *name)
+{
+	struct mf_config_arena *arena = mf_config_arena_new();
+	struct mf_config *cfg = arena ? mf_config_arena_alloc(arena, sizeof(*cfg)) : NULL;
+
+	if (!cfg) {
+		mf_config_arena_free(arena);
+		return NULL;
+	}
+	cfg->arena = arena;
+	cfg->path = mf_config_arena_text(arena, name, strlen(name));
+	return cfg;
+}
+
+static mf_err finish(struct mf_loader *l, struct mf_config **out)
+{
+	struct mf_config *cfg = l->cfg;
+	mf_err err = MF_OK;
+
+	if (mf_config_arena_failed(l->arena)) {
+		mf_config_error(l->errs, (struct mf_config_pos){ 0 },
+				"not enough memory to load the profile");
+		err = MF_E_NO_MEMORY;
+	} else if (mf_load_failed(l)) {
+		mf_config_errors_sort(l->errs, cfg->path);
+		err = l->err ? l->err : MF_E_MALFORMED;
+	}
+	if (err)
+		mf_config_free(cfg);
+	else
+		*out = cfg;
+	return err;
+}
+
+static mf_err no_memory(struct mf_config_errors *errs)
+{
+	mf_config_error(errs, (struct mf_config_pos){ 0 }, "not enough memory to load the profile");
+	return MF_E_NO_MEMORY;
+}
+
+mf_err mf_config_parse(const char *text, size_t n, const char *name, unsigned flags,
+		       struct mf_config **out, struct mf_config_errors *errs)
+{
+	struct mf_loader l = {
+		.cfg = new_config(name),
+		.flags = flags,
+		.errs = errs,
+		.errors_before = errors(errs),
+	};
+
+	*out = NULL;
+	if (!l.cfg)
+		return no_memory(errs);
+	l.arena = l.cfg->arena;
+	l.dir = directory(l.arena, name);
+	if (!l.cfg->path || !l.dir)
+		return finish(&l, out);
+	if (n > MF_CONFIG_MAX_BYTES)
+		mf_config_error(errs, (struct mf_config_pos){ .file = l.cfg->path },
+				"the profile is longer than %d KiB; put long lists into files",
+				MF_CONFIG_MAX_BYTES >> 10);
+	else
+		load_tree(&l, text, n);
+	return finish(&l, out);
+}
+
+static void refuse_shared(struct mf_loader *l, const struct mf_file *f)
+{
+	if (!l->secret.line || !mf_file_is_shared(f))
+		return;
+	mf_config_error(
+		l->errs, l->secret,
+		"there is a key in this profile, but others can read or change it (mode %04o); "
+		"run: chmod 600 %s",
+		f->mode, l->cfg->path);
+	l->err = MF_E_PERMISSION;
+}
+
+mf_err mf_config_load(const char *path, struct mf_config **out, struct mf_config_errors *errs)
+{
+	struct mf_loader l = {
+		.cfg = new_config(path),
+		.errs = errs,
+		.errors_before = errors(errs),
+	};
+	struct mf_errbuf why;
+	struct mf_file f;
+
+	*out = NULL;
+	if (!l.cfg)
+		return no_memory(errs);
+	l.arena = l.cfg->arena;
+	l.dir = directory(l.arena, path);
+	if (!l.cfg->path || !l.dir)
+		return finish(&l, out);
+	l.err = mf_file_read(path, MF_CONFIG_MAX_BYTES, l.arena, &f, &why);
+	if (l.err) {
+		mf_config_error(errs, (struct mf_config_pos){ 0 }, "%s", why.text);
+		return finish(&l, out);
+	}
+	load_tree(&l, f.text, f.n);
+	refuse_shared(&l, &f);
+	return finish(&l, out);
+}
+
+void mf_config_free(struct mf_config *cfg)
+{
+	if (cfg)
+		mf_config_arena_free(cfg->arena);
+}
+
+const struct mf_config_interface *mf_config_find_interface(const struct mf_config *cfg,
+							   const char *name)
+{
+	for (uint32_t i = 0; i < cfg->n_interfaces; i++)
+		if (!strcmp(cfg->interfaces[i].name, name))
+			return &cfg->interfaces[i];
+	return NULL;
+}

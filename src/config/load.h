@@ -1,0 +1,50 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * load - what the parts of the loader share: load.c fills the structs, check.c looks at what only
+ * shows when they are all there.
+ */
+#ifndef MF_CONFIG_LOAD_H
+#define MF_CONFIG_LOAD_H
+
+#include "config/arena.h"
+#include "config/config.h"
+#include "config/tree.h"
+
+enum { MF_CONFIG_MAX_PREFIXES = 1 << 18 };
+
+/* The name of an interface whose type this version does not have; routes may point at it without
+ * causing a second error. */
+struct mf_later_interface {
+	const char *name;
+	struct mf_later_interface *next;
+};
+
+struct mf_loader {
+	struct mf_config *cfg;
+	struct mf_config_arena *arena;
+	struct mf_config_errors *errs;
+	const char *dir; /* of the profile, with its slash, or "" */
+	unsigned flags;
+	uint32_t n_prefixes;         /* in all lists together */
+	struct mf_config_pos secret; /* of the first key in the profile itself; line 0: none */
+	struct mf_later_interface *later;
+	uint32_t errors_before;
+	mf_err err; /* the first reason that is worth more than MF_E_MALFORMED */
+};
+
+/* A path that the profile names, relative to the profile. NULL: out of memory. */
+const char *mf_load_path(struct mf_loader *l, const char *written);
+/* Where a key's value is in its section, or the section if the key is not there. */
+struct mf_config_pos mf_load_pos(const struct mf_config_src *src, const char *key);
+/* The key is there, right or wrong. */
+bool mf_load_has(const struct mf_config_src *src, const char *key);
+
+/* Something has been found wrong. */
+bool mf_load_failed(const struct mf_loader *l);
+
+/* Keys from files, cross references, and the rules. Only adds errors. */
+void mf_load_check(struct mf_loader *l);
+/* Fills cfg->rules; half of mf_load_check. */
+void mf_load_rules(struct mf_loader *l);
+
+#endif

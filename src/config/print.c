@@ -1,0 +1,265 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * print - a struct mf_config as canonical text: the schema's order, every default written out, so
+ * that it parses back to an equal one and two profiles can be compared with diff.
+ */
+#include "config/schema.h"
+#include "config/tree.h"
+#include "config/value.h"
+
+struct printer {
+	struct mf_text *out;
+	bool with_secrets;
+};
+
+static void print_section(struct printer *p, const struct mf_schema *s, const void *section,
+			  unsigned depth, bool in_list);
+
+static const void *at(const void *section, size_t offset)
+{
+	return (const char *)section + offset;
+}
+
+static uint32_t count(const struct mf_field *f, const void *section)
+{
+	return *(const uint32_t *)at(section, f->at_n);
+}
+
+static uint64_t number(const struct mf_field *f, const void *section)
+{
+	const void *v = at(section, f->at);
+
+	if (f->size == sizeof(uint16_t))
+		return *(const uint16_t *)v;
+	if (f->size == sizeof(uint32_t))
+		return *(const uint32_t *)v;
+	return *(const uint64_t *)v;
+}
+
+static uint32_t prefixes(const struct mf_field *f, const void *section)
+{
+	const struct mf_config_prefixes *list = at(section, f->at);
+
+	return f->at_n ? count(f, section) : list->n;
+}
+
+/* A key that stands in a file is not written out; an absent one neither. */
+static bool has_secret(const struct mf_field *f, const void *section)
+{
+	return !*(const char *const *)at(section, f->at_file) && !mf_key_is_zero(at(section, f->at));
+}
+
+static bool has_value(const struct mf_field *f, const void *section)
+{
+	switch (f->type) {
+	case MF_FIELD_NAME:
+	case MF_FIELD_TEXT:
+	case MF_FIELD_FILE:
+		return *(const char *const *)at(section, f->at);
+	case MF_FIELD_SECRET_KEY:
+		return has_secret(f, section);
+	case MF_FIELD_PREFIX:
+		return ((const struct mf_prefix *)at(section, f->at))->addr.family != MF_AF_NONE;
+	case MF_FIELD_PREFIXES:
+	case MF_FIELD_ALLOWED:
+	case MF_FIELD_ADDRESSES:
+		return prefixes(f, section);
+	case MF_FIELD_HOST:
+		return ((const struct mf_config_host *)at(section, f->at))->host;
+	case MF_FIELD_FILES:
+	case MF_FIELD_MAPS:
+	case MF_FIELD_NAMED_MAPS:
+		return count(f, section);
+	case MF_FIELD_MAP:
+		return !f->def_text ||
+		       mf_yaml_get(((const struct mf_config_src *)section)->node, f->key);
+	case MF_FIELD_LATER:
+		return false;
+	default:
+		return true;
+	}
+}
+
+static void indent(struct printer *p, unsigned depth)
+{
+	mf_text_printf(p->out, "%*s", (int)(2 * depth), "");
+}
+
+static void print_key(struct printer *p, const struct mf_field *f, const void *section)
+{
+	char text[MF_KEY_BASE64_STRLEN] = "(hidden)";
+
+	if (f->type == MF_FIELD_PUBLIC_KEY || p->with_secrets)
+		mf_key_to_base64(at(section, f->at), text);
+	mf_value_print_scalar(text, p->out);
+	mf_wipe(text, sizeof(text));
+}
+
+static void print_number(struct printer *p, const struct mf_field *f, const void *section)
+{
+	uint64_t n = number(f, section);
+
+	if (!n && f->zero)
+		mf_text_printf(p->out, "%s", f->zero);
+	else if (f->type == MF_FIELD_BYTES)
+		mf_value_print_bytes(n, p->out);
+	else
+		mf_text_printf(p->out, "%llu", (unsigned long long)n);
+}
+
+static void print_prefix(struct printer *p, const struct mf_prefix *prefix)
+{
+	char text[MF_PREFIX_STRLEN];
+
+	mf_value_print_scalar(mf_prefix_format(prefix, text), p->out);
+}
+
+static void print_host(struct printer *p, const struct mf_config_host *h)
+{
+	struct mf_text text = { 0 };
+	char buf[MF_ENDPOINT_STRLEN];
+
+	if (h->is_addr)
+		mf_text_printf(&text, "%s", mf_endpoint_format(&h->addr, buf));
+	else
+		mf_text_printf(&text, "%s:%u", h->host, h->port);
+	mf_value_print_scalar(text.s ? text.s : "", p->out);
+	p->out->failed |= text.failed;
+	mf_text_free(&text);
+}
+
+/* Short lists on the key's line, long ones an item a line. */
+static void print_item(struct printer *p, const struct mf_field *f, const void *section, uint32_t i)
+{
+	const struct mf_config_prefixes *list = at(section, f->at);
+
+	if (f->type == MF_FIELD_FILES)
+		mf_value_print_scalar((*(const char **const *)at(section, f->at))[i], p->out);
+	else
+		print_prefix(p, &list->v[i].prefix);
+}
+
+static void print_list(struct printer *p, const struct mf_field *f, const void *section,
+		       unsigned depth)
+{
+	enum { ON_ONE_LINE = 4 };
+	uint32_t n = f->type == MF_FIELD_FILES ? count(f, section) : prefixes(f, section);
+
+	if (n <= ON_ONE_LINE) {
+		mf_text_printf(p->out, " [");
+		for (uint32_t i = 0; i < n; i++) {
+			mf_text_printf(p->out, "%s", i ? ", " : "");
+			print_item(p, f, section, i);
+		}
+		mf_text_printf(p->out, "]\n");
+		return;
+	}
+	mf_text_printf(p->out, "\n");
+	for (uint32_t i = 0; i < n; i++) {
+		indent(p, depth + 1);
+		mf_text_printf(p->out, "- ");
+		print_item(p, f, section, i);
+		mf_text_printf(p->out, "\n");
+	}
+}
+
+static void print_sections(struct printer *p, const struct mf_field *f, const void *section,
+			   unsigned depth)
+{
+	const char *entry = *(const char *const *)at(section, f->at);
+
+	mf_text_printf(p->out, "\n");
+	for (uint32_t n = count(f, section); n; n--, entry += f->sub->size) {
+		indent(p, depth + 1);
+		if (f->type == MF_FIELD_MAPS) {
+			mf_text_printf(p->out, "- ");
+			print_section(p, f->sub, entry, depth + 2, true);
+			continue;
+		}
+		mf_value_print_scalar(*(const char *const *)at(entry, f->sub->name_at), p->out);
+		mf_text_printf(p->out, ":");
+		print_section(p, f->sub, entry, depth + 2, false);
+	}
+}
+
+static void print_scalar(struct printer *p, const struct mf_field *f, const void *section)
+{
+	mf_text_printf(p->out, " ");
+	switch (f->type) {
+	case MF_FIELD_BOOL:
+		mf_text_printf(p->out, *(const bool *)at(section, f->at) ? "true" : "false");
+		break;
+	case MF_FIELD_NUMBER:
+	case MF_FIELD_BYTES:
+		print_number(p, f, section);
+		break;
+	case MF_FIELD_INTERFACE:
+		mf_text_printf(p->out, "wireguard");
+		break;
+	case MF_FIELD_PUBLIC_KEY:
+	case MF_FIELD_SECRET_KEY:
+		print_key(p, f, section);
+		break;
+	case MF_FIELD_PREFIX:
+		print_prefix(p, at(section, f->at));
+		break;
+	case MF_FIELD_HOST:
+		print_host(p, at(section, f->at));
+		break;
+	default:
+		mf_value_print_scalar(*(const char *const *)at(section, f->at), p->out);
+		break;
+	}
+	mf_text_printf(p->out, "\n");
+}
+
+static void print_field(struct printer *p, const struct mf_field *f, const void *section,
+			unsigned depth)
+{
+	mf_text_printf(p->out, "%s:", f->key);
+	switch (f->type) {
+	case MF_FIELD_MAP:
+		print_section(p, f->sub, at(section, f->at), depth + 1, false);
+		break;
+	case MF_FIELD_MAPS:
+	case MF_FIELD_NAMED_MAPS:
+		print_sections(p, f, section, depth);
+		break;
+	case MF_FIELD_FILES:
+	case MF_FIELD_PREFIXES:
+	case MF_FIELD_ALLOWED:
+	case MF_FIELD_ADDRESSES:
+		print_list(p, f, section, depth);
+		break;
+	default:
+		print_scalar(p, f, section);
+		break;
+	}
+}
+
+/* Behind "key:" (then each field gets its line) or behind "- " (then the first one stands there). */
+static void print_section(struct printer *p, const struct mf_schema *s, const void *section,
+			  unsigned depth, bool in_list)
+{
+	unsigned printed = 0;
+
+	for (size_t i = 0; i < s->n_fields; i++) {
+		if (!has_value(&s->fields[i], section))
+			continue;
+		if (!printed && !in_list && depth)
+			mf_text_printf(p->out, "\n");
+		if (printed || !in_list)
+			indent(p, depth);
+		print_field(p, &s->fields[i], section, depth);
+		printed++;
+	}
+	if (!printed)
+		mf_text_printf(p->out, in_list ? "{}\n" : " {}\n");
+}
+
+void mf_config_print(const struct mf_config *cfg, struct mf_text *out, bool with_secrets)
+{
+	struct printer p = { .out = out, .with_secrets = with_secrets };
+
+	print_section(&p, &mf_schema_profile, cfg, 0, false);
+}

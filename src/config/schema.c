@@ -1,0 +1,469 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * schema - the tables themselves (see schema.h). The order of the fields is the order in which they
+ * are printed and documented.
+ */
+#include "config/schema.h"
+
+#include "config/config.h"
+
+#include <stdio.h>
+
+#define AT(s, m)   .at = offsetof(struct s, m)
+#define LIST(s, m) .at = offsetof(struct s, m), .at_n = offsetof(struct s, n_##m)
+#define NUM(s, m)  .at = offsetof(struct s, m), .size = sizeof(((struct s *)0)->m)
+#define SCHEMA(s, t, table, text)                                                   \
+	{                                                                           \
+		.title = t, .doc = text, .size = sizeof(struct s), .fields = table, \
+		.n_fields = MF_ARRAY_LEN(table),                                    \
+	}
+
+const char *const mf_schema_later_types[] = { "shadowsocks", "vmess", "vless", "trojan",
+					      "socks5",      "http",  "ikev2", NULL };
+
+static const struct mf_field offload_fields[] = {
+	{ .key = "checksum",
+	  .type = MF_FIELD_BOOL,
+	  AT(mf_config_offload, checksum),
+	  .def = "true",
+	  .doc = "TUN device: leave TCP and UDP checksums to the last one who needs them. Without "
+		 "it `tso` "
+		 "and `uso` are off too.",
+	  .example = "true" },
+	{ .key = "tso",
+	  .type = MF_FIELD_BOOL,
+	  AT(mf_config_offload, tso),
+	  .def = "true",
+	  .doc = "TUN device: take and give TCP super-packets of up to 64 KiB.",
+	  .example = "true" },
+	{ .key = "uso",
+	  .type = MF_FIELD_BOOL,
+	  AT(mf_config_offload, uso),
+	  .def = "true",
+	  .doc = "TUN device: the same for UDP (Linux 6.2 and newer).",
+	  .example = "true" },
+	{ .key = "gso",
+	  .type = MF_FIELD_BOOL,
+	  AT(mf_config_offload, gso),
+	  .def = "true",
+	  .doc = "UDP sockets: send many datagrams in one call (`UDP_SEGMENT`).",
+	  .example = "true" },
+	{ .key = "gro",
+	  .type = MF_FIELD_BOOL,
+	  AT(mf_config_offload, gro),
+	  .def = "true",
+	  .doc = "UDP sockets: receive many datagrams in one call (`UDP_GRO`).",
+	  .example = "true" },
+	{ .key = "coalesce",
+	  .type = MF_FIELD_BOOL,
+	  AT(mf_config_offload, coalesce),
+	  .def = "true",
+	  .doc = "Merge decrypted packets of one flow into a super-packet before they enter the "
+		 "TUN "
+		 "device.",
+	  .example = "true" },
+};
+
+static const struct mf_schema offload_schema = SCHEMA(
+	mf_config_offload, "tunnel.offload", offload_fields,
+	"What may be left to the kernel in bulk. Everything is on, is probed at start, and "
+	"switches "
+	"itself off where the kernel refuses; these keys are for switching something off by hand.");
+
+static const struct mf_field tunnel_fields[] = {
+	{ .key = "name",
+	  .type = MF_FIELD_NAME,
+	  AT(mf_config_tunnel, name),
+	  .def = "mint0",
+	  .doc = "Name of the TUN device, and of the control socket `/run/mintflow/NAME.sock`.",
+	  .example = "mint0" },
+	{ .key = "address",
+	  .type = MF_FIELD_ADDRESSES,
+	  AT(mf_config_tunnel, addresses),
+	  .doc = "Addresses of the TUN device. The source addresses of what the machine sends.",
+	  .example = "[10.66.0.2/30, \"fd66::2/126\"]" },
+	{ .key = "mtu",
+	  .type = MF_FIELD_NUMBER,
+	  NUM(mf_config_tunnel, mtu),
+	  .min = 576,
+	  .max = 65520,
+	  .zero = "auto",
+	  .def = "auto",
+	  .doc = "Largest packet in bytes. `auto`: from the path. At least 1280 with an IPv6 "
+		 "address.",
+	  .example = "1420" },
+	{ .key = "auto_route",
+	  .type = MF_FIELD_BOOL,
+	  AT(mf_config_tunnel, auto_route),
+	  .def = "true",
+	  .doc = "Route the whole machine into the tunnel, and keep MintFlow's own sockets out "
+		 "(own "
+		 "routing table and mark). `false`: routes are the user's business.",
+	  .example = "true" },
+	{ .key = "exclude_lan",
+	  .type = MF_FIELD_BOOL,
+	  AT(mf_config_tunnel, exclude_lan),
+	  .def = "true",
+	  .doc = "With `auto_route`: 10/8, 172.16/12, 192.168/16, link-local and ULA stay outside, "
+		 "unless a route names them.",
+	  .example = "true" },
+	{ .key = "offload",
+	  .type = MF_FIELD_MAP,
+	  AT(mf_config_tunnel, offload),
+	  .sub = &offload_schema,
+	  .doc = "What may be left to the kernel in bulk.",
+	  .example = "{ uso: false }" },
+};
+
+static const struct mf_schema tunnel_schema =
+	SCHEMA(mf_config_tunnel, "tunnel", tunnel_fields,
+	       "The TUN device that the operating system routes into.");
+
+static const struct mf_field peer_fields[] = {
+	{ .key = "public_key",
+	  .type = MF_FIELD_PUBLIC_KEY,
+	  AT(mf_config_peer, public_key),
+	  .required = true,
+	  .doc = "The peer's public key, as `wg pubkey` prints it.",
+	  .example = "xTIBA5rboUvnH4htodjb6e697QjLERt1NAB4mZqp8Dg=" },
+	{ .key = "preshared_key",
+	  .type = MF_FIELD_SECRET_KEY,
+	  AT(mf_config_peer, preshared_key),
+	  .at_file = offsetof(struct mf_config_peer, preshared_key_file),
+	  .def_text = "none",
+	  .doc = "A secret shared with the peer, as `wg genpsk` prints it.",
+	  .example = "FpCyhws9cxwWoV4xELtfJvjJN+zQVRPISllRWgeopVE=" },
+	{ .key = "preshared_key_file",
+	  .type = MF_FIELD_FILE,
+	  AT(mf_config_peer, preshared_key_file),
+	  .def_text = "none",
+	  .doc = "A file that holds it, instead of `preshared_key`. Only its owner may have "
+		 "access.",
+	  .example = "provider.psk" },
+	{ .key = "endpoint",
+	  .type = MF_FIELD_HOST,
+	  AT(mf_config_peer, endpoint),
+	  .def_text = "none, the peer comes to us",
+	  .doc = "Where the peer is. A name is resolved when the interface comes up, outside the "
+		 "tunnel.",
+	  .example = "vpn.example.net:51820" },
+	{ .key = "allowed_ips",
+	  .type = MF_FIELD_ALLOWED,
+	  AT(mf_config_peer, allowed_ips),
+	  .doc = "What the peer may send from, and what is sent to this peer among those of the "
+		 "interface (longest prefix). Host bits are cleared, as `wg` does.",
+	  .example = "[0.0.0.0/0, \"::/0\"]" },
+	{ .key = "persistent_keepalive",
+	  .type = MF_FIELD_NUMBER,
+	  NUM(mf_config_peer, persistent_keepalive),
+	  .min = 1,
+	  .max = 65535,
+	  .zero = "off",
+	  .def = "off",
+	  .doc = "Seconds after which an empty packet keeps the way through a NAT open.",
+	  .example = "25" },
+};
+
+static const struct mf_schema peer_schema = SCHEMA(mf_config_peer, "interfaces[].peers[]",
+						   peer_fields,
+						   "The other ends of a WireGuard interface.");
+
+static const struct mf_field interface_fields[] = {
+	{ .key = "name",
+	  .type = MF_FIELD_NAME,
+	  AT(mf_config_interface, name),
+	  .required = true,
+	  .doc = "What routes, commands and `wg show` call it. Not `direct`, `drop` or `reject`.",
+	  .example = "home-vpn" },
+	{ .key = "type",
+	  .type = MF_FIELD_INTERFACE,
+	  AT(mf_config_interface, type),
+	  .required = true,
+	  .doc = "The protocol. This version has `wireguard`.",
+	  .example = "wireguard" },
+	{ .key = "private_key",
+	  .type = MF_FIELD_SECRET_KEY,
+	  AT(mf_config_interface, private_key),
+	  .at_file = offsetof(struct mf_config_interface, private_key_file),
+	  .def_text = "either this or the file is required",
+	  .doc = "Our private key, as `mintflow genkey` prints it.",
+	  .example = "yAnz5TF+lXXJte14tji3zlMNq+hd2rYUIgJBgB3fBmk=" },
+	{ .key = "private_key_file",
+	  .type = MF_FIELD_FILE,
+	  AT(mf_config_interface, private_key_file),
+	  .def_text = "none",
+	  .doc = "A file that holds it, instead of `private_key`. Only its owner may have access.",
+	  .example = "home.key" },
+	{ .key = "address",
+	  .type = MF_FIELD_ADDRESSES,
+	  AT(mf_config_interface, addresses),
+	  .doc = "Our addresses inside this VPN.",
+	  .example = "[10.10.0.2/32]" },
+	{ .key = "listen_port",
+	  .type = MF_FIELD_NUMBER,
+	  NUM(mf_config_interface, listen_port),
+	  .min = 0,
+	  .max = 65535,
+	  .def = "0",
+	  .doc = "UDP port of ours; 0 takes any free one.",
+	  .example = "51820" },
+	{ .key = "mtu",
+	  .type = MF_FIELD_NUMBER,
+	  NUM(mf_config_interface, mtu),
+	  .min = 576,
+	  .max = 65520,
+	  .zero = "auto",
+	  .def = "auto",
+	  .doc = "Largest packet inside this VPN in bytes. `auto`: from the path to the peer, 1420 "
+		 "where that says nothing. At least 1280 with an IPv6 address.",
+	  .example = "1420" },
+	{ .key = "fwmark",
+	  .type = MF_FIELD_NUMBER,
+	  NUM(mf_config_interface, fwmark),
+	  .min = 1,
+	  .max = UINT32_MAX,
+	  .zero = "off",
+	  .def = "off",
+	  .doc = "Mark of our UDP packets. `off`: the mark that `auto_route` uses, if that is on.",
+	  .example = "0xca6c" },
+	{ .key = "peers",
+	  .type = MF_FIELD_MAPS,
+	  LIST(mf_config_interface, peers),
+	  .max = 4096,
+	  .sub = &peer_schema,
+	  .doc = "The other ends.",
+	  .example = "see [interfaces[].peers[]](#interfacespeers)" },
+	{ .key = "dns",
+	  .type = MF_FIELD_LATER,
+	  .doc = "Not in this version. DNS servers that this VPN offers." },
+};
+
+static const struct mf_schema interface_schema =
+	SCHEMA(mf_config_interface, "interfaces[]", interface_fields,
+	       "Where traffic can be sent. The built-in targets `drop` and `reject` need no entry "
+	       "here.");
+
+static const struct mf_field cidr_set_fields[] = {
+	{ .key = "cidrs",
+	  .type = MF_FIELD_PREFIXES,
+	  AT(mf_config_cidr_set, cidrs),
+	  .at_n = offsetof(struct mf_config_cidr_set, n_inline),
+	  .doc = "The prefixes themselves. An address alone stands for itself.",
+	  .example = "[10.20.0.0/16]" },
+	{ .key = "files",
+	  .type = MF_FIELD_FILES,
+	  LIST(mf_config_cidr_set, files),
+	  .doc = "Files with more: one prefix a line, `#` begins a comment.",
+	  .example = "[office.txt]" },
+};
+
+static const struct mf_schema cidr_set_schema = {
+	.title = "cidr_sets.NAME",
+	.doc = "Named lists of IP ranges.",
+	.size = sizeof(struct mf_config_cidr_set),
+	.name_at = offsetof(struct mf_config_cidr_set, name),
+	.fields = cidr_set_fields,
+	.n_fields = MF_ARRAY_LEN(cidr_set_fields),
+};
+
+static const struct mf_field route_fields[] = {
+	{ .key = "cidr",
+	  .type = MF_FIELD_PREFIX,
+	  AT(mf_config_route, cidr),
+	  .def_text = "exactly one criterion is required",
+	  .doc = "Criterion: destinations in this prefix. An address alone stands for itself.",
+	  .example = "8.8.8.8/32" },
+	{ .key = "cidr_set",
+	  .type = MF_FIELD_TEXT,
+	  AT(mf_config_route, cidr_set_name),
+	  .def_text = "exactly one criterion is required",
+	  .doc = "Criterion: destinations in a set of `cidr_sets`.",
+	  .example = "office" },
+	{ .key = "domain_set",
+	  .type = MF_FIELD_LATER,
+	  .doc = "Not in this version. Criterion: names in a set of `domain_sets`." },
+	{ .key = "to",
+	  .type = MF_FIELD_TEXT,
+	  AT(mf_config_route, to),
+	  .required = true,
+	  .doc = "The name of an interface, `drop` (silently) or `reject` (TCP gets a RST, the "
+		 "rest as "
+		 "`drop`). `direct` is not in this version.",
+	  .example = "home-vpn" },
+};
+
+static const struct mf_schema route_schema =
+	SCHEMA(mf_config_route, "app_routing.routes[]", route_fields,
+	       "One criterion and one target each. The longest prefix that holds the destination "
+	       "decides, whatever the order. The same prefix twice is an error unless both say the "
+	       "same. What no route holds is dropped and counted as `no-route`.");
+
+static const struct mf_field app_routing_fields[] = {
+	{ .key = "enabled",
+	  .type = MF_FIELD_BOOL,
+	  AT(mf_config_app_routing, enabled),
+	  .def = "true",
+	  .doc = "`false`: as if the section were left out. It is checked all the same.",
+	  .example = "true" },
+	{ .key = "routes",
+	  .type = MF_FIELD_MAPS,
+	  LIST(mf_config_app_routing, routes),
+	  .max = 4096,
+	  .sub = &route_schema,
+	  .doc = "What goes where.",
+	  .example = "[{ cidr: 0.0.0.0/0, to: home-vpn }]" },
+	{ .key = "dns_fallback",
+	  .type = MF_FIELD_LATER,
+	  .doc = "Not in this version. Who resolves a name that is in no domain set." },
+};
+
+static const struct mf_schema app_routing_schema =
+	SCHEMA(mf_config_app_routing, "app_routing", app_routing_fields,
+	       "What goes where. Without this section every packet follows the allowed IPs of the "
+	       "interfaces' peers (longest prefix; no prefix may be in two interfaces), and "
+	       "`0.0.0.0/0` or "
+	       "`::/0` must be among them: each, if the tunnel has addresses of that family; at "
+	       "least one, "
+	       "if it has none.");
+
+static const struct mf_field limits_fields[] = {
+	{ .key = "memory",
+	  .type = MF_FIELD_BYTES,
+	  NUM(mf_config_limits, memory),
+	  .min = 16ull << 20,
+	  .max = 64ull << 30,
+	  .def = "48MiB",
+	  .doc = "What the engine may allocate in all. Pools and tables are sized from it; what "
+		 "does "
+		 "not fit is refused, counted and logged.",
+	  .example = "48MiB" },
+	{ .key = "workers",
+	  .type = MF_FIELD_NUMBER,
+	  NUM(mf_config_limits, workers),
+	  .min = 1,
+	  .max = 64,
+	  .zero = "auto",
+	  .def = "auto",
+	  .doc = "Worker threads, and queues of the TUN device. `auto`: one per core.",
+	  .example = "2" },
+	{ .key = "staged_packets",
+	  .type = MF_FIELD_NUMBER,
+	  NUM(mf_config_limits, staged_packets),
+	  .min = 1,
+	  .max = 4096,
+	  .def = "128",
+	  .doc = "Packets per peer that wait for a handshake; then the oldest is dropped.",
+	  .example = "128" },
+};
+
+static const struct mf_schema limits_schema =
+	SCHEMA(mf_config_limits, "limits", limits_fields, "Resources.");
+
+static const struct mf_field profile_fields[] = {
+	{ .key = "version",
+	  .type = MF_FIELD_NUMBER,
+	  NUM(mf_config, version),
+	  .min = 1,
+	  .max = 1,
+	  .required = true,
+	  .doc = "Version of this format.",
+	  .example = "1" },
+	{ .key = "tunnel",
+	  .type = MF_FIELD_MAP,
+	  AT(mf_config, tunnel),
+	  .sub = &tunnel_schema,
+	  .required = true,
+	  .doc = "The TUN device.",
+	  .example = "{ address: [10.66.0.2/30] }" },
+	{ .key = "interfaces",
+	  .type = MF_FIELD_MAPS,
+	  LIST(mf_config, interfaces),
+	  .max = 64,
+	  .sub = &interface_schema,
+	  .doc = "Where traffic can be sent.",
+	  .example = "see [interfaces[]](#interfaces)" },
+	{ .key = "domain_sets",
+	  .type = MF_FIELD_LATER,
+	  .doc = "Not in this version. Named lists of domains." },
+	{ .key = "cidr_sets",
+	  .type = MF_FIELD_NAMED_MAPS,
+	  LIST(mf_config, cidr_sets),
+	  .max = 1024,
+	  .sub = &cidr_set_schema,
+	  .doc = "Named lists of IP ranges.",
+	  .example = "{ office: { cidrs: [10.20.0.0/16] } }" },
+	{ .key = "app_routing",
+	  .type = MF_FIELD_MAP,
+	  AT(mf_config, app_routing),
+	  .sub = &app_routing_schema,
+	  .def_text = "off",
+	  .doc = "What goes where.",
+	  .example = "{ routes: [{ cidr: 0.0.0.0/0, to: home-vpn }] }" },
+	{ .key = "dns",
+	  .type = MF_FIELD_LATER,
+	  .doc = "Not in this version. DNS servers and how names are answered." },
+	{ .key = "limits",
+	  .type = MF_FIELD_MAP,
+	  AT(mf_config, limits),
+	  .sub = &limits_schema,
+	  .doc = "Resources.",
+	  .example = "{ memory: 48MiB }" },
+};
+
+const struct mf_schema mf_schema_profile =
+	SCHEMA(mf_config, "profile", profile_fields, "The top of the file.");
+
+const struct mf_field *mf_schema_find(const struct mf_schema *s, const char *key)
+{
+	for (size_t i = 0; i < s->n_fields; i++)
+		if (!strcmp(s->fields[i].key, key))
+			return &s->fields[i];
+	return NULL;
+}
+
+static const char *number_form(const struct mf_field *f, char out[MF_FIELD_FORM_LEN])
+{
+	int n;
+
+	if (f->min == f->max)
+		n = snprintf(out, MF_FIELD_FORM_LEN, "%llu", (unsigned long long)f->min);
+	else
+		n = snprintf(out, MF_FIELD_FORM_LEN, "number %llu..%llu",
+			     (unsigned long long)f->min, (unsigned long long)f->max);
+	if (f->zero)
+		(void)snprintf(out + n, MF_FIELD_FORM_LEN - (size_t)n, " or `%s`", f->zero);
+	return out;
+}
+
+const char *mf_field_form(const struct mf_field *f, char out[MF_FIELD_FORM_LEN])
+{
+	static const char *const words[] = {
+		[MF_FIELD_BOOL] = "`true` or `false`",
+		[MF_FIELD_NAME] = "name: 1..15 of `A-Z a-z 0-9 _ = + . -`",
+		[MF_FIELD_TEXT] = "name",
+		[MF_FIELD_INTERFACE] = "`wireguard`",
+		[MF_FIELD_PUBLIC_KEY] = "key: 32 bytes in base64",
+		[MF_FIELD_SECRET_KEY] = "key: 32 bytes in base64",
+		[MF_FIELD_FILE] = "path",
+		[MF_FIELD_FILES] = "list of paths",
+		[MF_FIELD_PREFIX] = "prefix",
+		[MF_FIELD_PREFIXES] = "list of prefixes",
+		[MF_FIELD_ALLOWED] = "list of prefixes",
+		[MF_FIELD_ADDRESSES] = "list of addresses with prefix length",
+		[MF_FIELD_HOST] = "`host:port`; host is a name, an IPv4 or [IPv6] address",
+		[MF_FIELD_MAP] = "section",
+		[MF_FIELD_MAPS] = "list of sections",
+		[MF_FIELD_NAMED_MAPS] = "name → section",
+		[MF_FIELD_LATER] = "–",
+	};
+
+	if (f->type == MF_FIELD_NUMBER)
+		return number_form(f, out);
+	if (f->type == MF_FIELD_BYTES)
+		(void)snprintf(out, MF_FIELD_FORM_LEN, "size %lluMiB..%lluGiB, like `48MiB` or `64M`",
+			       (unsigned long long)(f->min >> 20),
+			       (unsigned long long)(f->max >> 30));
+	else
+		(void)snprintf(out, MF_FIELD_FORM_LEN, "%s", words[f->type]);
+	return out;
+}

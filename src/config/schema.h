@@ -1,0 +1,73 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * schema - the format of a profile as tables. The loader, the printer and docs/profile.md all walk
+ * them, so a key exists in all three or in none.
+ */
+#ifndef MF_CONFIG_SCHEMA_H
+#define MF_CONFIG_SCHEMA_H
+
+#include "base/base.h"
+
+/* What is written behind a key, and (in brackets) what it becomes. */
+enum mf_field_type {
+	MF_FIELD_BOOL,       /* true or false (bool) */
+	MF_FIELD_NUMBER,     /* decimal or 0x…, or the word `zero` (unsigned of `size` bytes) */
+	MF_FIELD_BYTES,      /* number with an optional unit (uint64_t) */
+	MF_FIELD_NAME,       /* name of a device or interface (const char *) */
+	MF_FIELD_TEXT,       /* any text (const char *) */
+	MF_FIELD_INTERFACE,  /* an interface's type (enum mf_config_type) */
+	MF_FIELD_PUBLIC_KEY, /* 32 bytes in base64 (struct mf_key) */
+	MF_FIELD_SECRET_KEY, /* the same, never shown (struct mf_key) */
+	MF_FIELD_FILE,       /* path (const char *) */
+	MF_FIELD_FILES,      /* list of paths (const char **, n) */
+	MF_FIELD_PREFIX,     /* prefix without host bits (struct mf_prefix) */
+	MF_FIELD_PREFIXES,   /* list of them (struct mf_config_prefixes) */
+	MF_FIELD_ALLOWED, /* list of prefixes, host bits are cleared (struct mf_config_prefixes) */
+	MF_FIELD_ADDRESSES, /* list of addresses with prefix length (struct mf_config_prefixes) */
+	MF_FIELD_HOST,      /* host:port (struct mf_config_host) */
+	MF_FIELD_MAP,       /* a section (its struct, in place) */
+	MF_FIELD_MAPS,      /* list of sections (pointer, n) */
+	MF_FIELD_NAMED_MAPS, /* name → section (pointer, n; the name goes to the struct's `name`) */
+	MF_FIELD_LATER,      /* known, but not in this version */
+};
+
+struct mf_field {
+	const char *key;
+	enum mf_field_type type;
+	bool required;
+	uint16_t at;       /* offset of the value */
+	uint16_t at_n;     /* of the number of values; PREFIXES: of those written inline */
+	uint16_t at_file;  /* SECRET_KEY: of the path that may stand for it */
+	uint16_t size;     /* of a number */
+	uint64_t min, max; /* of a number; max: of entries in a list of sections */
+	const char *zero;  /* the word for 0, which may be outside min..max; NULL: none */
+	const char *def;   /* what holds when the key is left out, as one would write it */
+	const char *def_text; /* the same for people, where there is no such text. On a section: leaving
+	                         it out is not the same as leaving it empty */
+	const struct mf_schema *sub;
+	const char *doc;     /* sentences */
+	const char *example; /* as one would write it */
+};
+
+/* Every struct that a schema fills begins with a struct mf_config_src. */
+struct mf_schema {
+	const char *title; /* "interfaces[].peers[]" */
+	const char *doc;
+	size_t size;    /* of the struct */
+	size_t name_at; /* offset of `name`, for MF_FIELD_NAMED_MAPS */
+	const struct mf_field *fields;
+	size_t n_fields;
+};
+
+extern const struct mf_schema mf_schema_profile;
+
+const struct mf_field *mf_schema_find(const struct mf_schema *s, const char *key);
+
+/* Interface types that the format knows but this version does not have; ends with NULL. */
+extern const char *const mf_schema_later_types[];
+
+/* "number 576..65520, or `auto`": what may be written, in words. Returns `out`. */
+enum { MF_FIELD_FORM_LEN = 128 };
+const char *mf_field_form(const struct mf_field *f, char out[MF_FIELD_FORM_LEN]);
+
+#endif

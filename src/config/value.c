@@ -1,0 +1,256 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * value - the text forms of single values (see value.h).
+ */
+#include "config/value.h"
+
+#include "config/errors.h"
+
+static int digit(char c)
+{
+	if (c >= '0' && c <= '9')
+		return c - '0';
+	if (c >= 'a' && c <= 'f')
+		return c - 'a' + 10;
+	if (c >= 'A' && c <= 'F')
+		return c - 'A' + 10;
+	return 16;
+}
+
+/* Digits of a base; *end is behind the last one. False: none, or more than 64 bits. */
+static bool digits(const char *text, unsigned base, uint64_t *out, const char **end)
+{
+	uint64_t n = 0;
+	const char *p = text;
+
+	for (; (unsigned)digit(*p) < base; p++)
+		if (__builtin_mul_overflow(n, base, &n) ||
+		    __builtin_add_overflow(n, (uint64_t)digit(*p), &n))
+			return false;
+	*out = n;
+	*end = p;
+	return p > text;
+}
+
+bool mf_value_number(const char *text, uint64_t *out)
+{
+	bool hex = text[0] == '0' && (text[1] == 'x' || text[1] == 'X');
+	const char *end;
+
+	return digits(hex ? text + 2 : text, hex ? 16 : 10, out, &end) && !*end;
+}
+
+bool mf_value_bytes(const char *text, uint64_t *out)
+{
+	static const char units[] = "KMG";
+	const char *end, *unit;
+	unsigned shift;
+	uint64_t n;
+
+	if (!digits(text, 10, &n, &end))
+		return false;
+	while (*end == ' ')
+		end++;
+	*out = n;
+	if (!*end)
+		return true;
+	unit = strchr(units, *end >= 'a' && *end <= 'z' ? *end - 32 : *end);
+	if (!unit || (end[1] && strcmp(end + 1, "iB") != 0))
+		return false;
+	shift = 10 * (unsigned)(unit - units + 1);
+	*out = n << shift;
+	return *out >> shift == n;
+}
+
+void mf_value_print_bytes(uint64_t n, struct mf_text *out)
+{
+	static const char *const unit[] = { "", "KiB", "MiB", "GiB" };
+	size_t i = 0;
+
+	for (; i + 1 < MF_ARRAY_LEN(unit) && n && !(n & 1023); i++)
+		n >>= 10;
+	mf_text_printf(out, "%llu%s", (unsigned long long)n, unit[i]);
+}
+
+static bool is_alnum(char c)
+{
+	return (c >= '0' && c <= '9') || (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z');
+}
+
+bool mf_value_name(const char *text)
+{
+	size_t n = strlen(text);
+
+	if (n < 1 || n > MF_CONFIG_NAME_MAX || !strcmp(text, ".") || !strcmp(text, ".."))
+		return false;
+	for (size_t i = 0; i < n; i++)
+		if (!is_alnum(text[i]) && !strchr("_=+.-", text[i]))
+			return false;
+	return true;
+}
+
+/* A name of the DNS (RFC 1123 section 2.1, and `_`). One that ends in a number would be a mistyped
+ * address (WHATWG URL, "ends in a number"). */
+static const char *check_hostname(const char *name, size_t n)
+{
+	size_t label = 0;
+	bool number = true;
+
+	if (n && name[n - 1] == '.')
+		n--;
+	if (!n)
+		return "the host is missing";
+	if (n > 253)
+		return "the host is longer than 253 bytes";
+	for (size_t i = 0; i < n; i++) {
+		if (name[i] == '.') {
+			if (!label)
+				return "the host has an empty label";
+			label = 0;
+			number = true;
+			continue;
+		}
+		if (!is_alnum(name[i]) && name[i] != '-' && name[i] != '_')
+			return "the host has a character that no host name has";
+		if (++label > 63)
+			return "the host has a label of more than 63 bytes";
+		number = number && name[i] >= '0' && name[i] <= '9';
+	}
+	if (!label)
+		return "the host has an empty label";
+	return number ? "the host is neither a name nor a complete IPv4 address" : NULL;
+}
+
+static const char *check_address(const struct mf_addr *a)
+{
+	static const uint8_t zero[16];
+
+	if (!memcmp(a->b, zero, sizeof(zero)))
+		return "the unspecified address is nobody's";
+	if (a->family == MF_AF_IP4 ? a->b[0] >= 224 : a->b[0] == 0xff)
+		return "a multicast or broadcast address cannot be an endpoint";
+	return NULL;
+}
+
+static const char *split(const char *text, const char **host, size_t *n, const char **port)
+{
+	const char *colon = strrchr(text, ':');
+
+	*host = text;
+	if (text[0] == '[') {
+		const char *close = strchr(text, ']');
+
+		if (!close)
+			return "the closing ] is missing";
+		if (close[1] != ':')
+			return "the port is missing";
+		*host = text + 1;
+		*n = (size_t)(close - *host);
+		*port = close + 2;
+		return NULL;
+	}
+	if (!colon)
+		return "the port is missing";
+	*n = (size_t)(colon - text);
+	*port = colon + 1;
+	if (memchr(text, ':', *n))
+		return "an IPv6 address goes into brackets, as in [2001:db8::1]:51820";
+	return NULL;
+}
+
+const char *mf_value_host(const char *text, struct mf_config_arena *arena, struct mf_config_host *out)
+{
+	const char *host, *port, *bad;
+	uint64_t number;
+	size_t n;
+
+	bad = split(text, &host, &n, &port);
+	if (bad)
+		return bad;
+	if (!mf_value_number(port, &number) || number < 1 || number > 65535)
+		return "the port is not 1..65535";
+	out->port = (uint16_t)number;
+	out->is_addr = mf_endpoint_parse(&out->addr, text) == MF_OK;
+	if (out->is_addr)
+		bad = check_address(&out->addr.addr);
+	else if (text[0] == '[')
+		bad = "what is in the brackets is not an IPv6 address";
+	else
+		bad = check_hostname(host, n);
+	if (bad)
+		return bad;
+	out->host = mf_config_arena_text(arena, host, n);
+	return NULL;
+}
+
+mf_err mf_value_prefix(const char *text, struct mf_prefix *out, struct mf_errbuf *why)
+{
+	char quoted[MF_CONFIG_QUOTE_LEN], masked_text[MF_PREFIX_STRLEN], host[MF_ADDR_STRLEN];
+	struct mf_prefix masked;
+
+	if (mf_prefix_parse(out, text))
+		return mf_fail(why, MF_E_MALFORMED,
+			       "%s is not a prefix such as 10.20.0.0/16 or 2001:db8::/32%s",
+			       mf_config_quote(text, quoted),
+			       strchr(text, ',') ? "; several go into a list: [a, b]" : "");
+	masked = mf_prefix_mask(*out);
+	if (!mf_prefix_equal(&masked, out))
+		return mf_fail(
+			why, MF_E_RANGE,
+			"%s has bits set behind its length; write %s, or %s for the one address",
+			mf_config_quote(text, quoted), mf_prefix_format(&masked, masked_text),
+			mf_addr_format(&out->addr, host));
+	return MF_OK;
+}
+
+/* What a YAML reader might take for something else than text. */
+static bool misread(const char *text)
+{
+	static const char *const words[] = { "null", "true", "false", "yes",  "no",
+					     "on",   "off",  "Null",  "True", "False" };
+
+	if (!is_alnum(text[0]) && text[0] != '/' && text[0] != '.' && text[0] != '_')
+		return true;
+	for (size_t i = 0; i < MF_ARRAY_LEN(words); i++)
+		if (!strcmp(text, words[i]))
+			return true;
+	for (const char *p = text; *p; p++)
+		if (!is_alnum(*p) && !strchr("/._=+-", *p))
+			return true;
+	return !strncmp(text, "...", 3);
+}
+
+/* One UTF-8 sequence, which the reader has already found to be well-formed. */
+static uint32_t code_point(const unsigned char **p)
+{
+	uint32_t c = *(*p)++;
+	unsigned more = c >= 0xf0 ? 3 : c >= 0xe0 ? 2 : c >= 0xc0 ? 1 : 0;
+
+	if (more)
+		c &= 0x3fu >> more;
+	while (more-- && (**p & 0xc0) == 0x80)
+		c = c << 6 | (*(*p)++ & 0x3f);
+	return c;
+}
+
+void mf_value_print_scalar(const char *text, struct mf_text *out)
+{
+	if (!misread(text)) {
+		mf_text_add(out, text, strlen(text));
+		return;
+	}
+	mf_text_add(out, "\"", 1);
+	for (const unsigned char *p = (const unsigned char *)text; *p;) {
+		uint32_t c = code_point(&p);
+
+		if (c == '"' || c == '\\')
+			mf_text_printf(out, "\\%c", (char)c);
+		else if (c >= 0x20 && c < 0x7f)
+			mf_text_printf(out, "%c", (char)c);
+		else if (c < 0x100)
+			mf_text_printf(out, "\\x%02x", c);
+		else
+			mf_text_printf(out, c < 0x10000 ? "\\u%04x" : "\\U%08x", c);
+	}
+	mf_text_add(out, "\"", 1);
+}
