@@ -26,36 +26,39 @@ struct mf_gro_slot {
 	uint16_t next_id;   /* IPv4: of the next packet if ids count up */
 	uint16_t gso_size;
 	uint16_t hdr_len;
-	uint16_t l4_off;
-	uint8_t id_mode; /* 0: one packet so far, 1: ids count up, 2: id stays */
-	bool ended;      /* nothing may follow, but it still stands for the flow */
+	uint8_t id_mode; /* enum in gro.c: undecided, ids count up, id stays */
+	bool verified;   /* the checksum of a packet that is still alone */
 	uint32_t used;   /* for eviction of the oldest */
 };
 
 /* Embedded by its owner; private but for the switches and the counters. */
 struct mf_gro {
-	struct mf_pkt_pool *pool;
 	bool merge_tcp, merge_udp; /* may be switched between batches */
-	bool want_large; /* recent packets could be merged: start the next one in a large packet */
-	int8_t last;     /* slot appended to most recently, -1: none */
-	int8_t reserved_slot; /* where the reservation is: a slot, or -1: in `fresh` */
-	bool reserved;
-	uint16_t reserved_n, saved_n;
-	uint32_t clock;
-	struct mf_pkt *fresh_small, *fresh_large; /* taken but not used yet */
-	struct mf_pkt *fresh;                     /* the one of them that is reserved */
-	uint8_t *place;                           /* the reservation */
-	struct mf_pkt *out_head, **out_tail;      /* all packets of the batch, in order */
-	uint32_t hash[MF_GRO_SLOTS];
-	struct mf_gro_slot slot[MF_GRO_SLOTS];
-	uint8_t saved[MF_GRO_HDR_MAX];
-	struct mf_pkt view; /* a descriptor for looking at reserved bytes */
 
 	/* Counters, for whoever owns this. */
 	uint64_t n_merged;    /* packets that became part of an earlier one */
 	uint64_t n_predicted; /* of these, where the guess was right: not copied */
 	uint64_t n_alone;     /* packets that started an entry of their own */
 	uint64_t n_no_buffer; /* reservations or packets lost for want of a packet (MF_DROP_BUFFERS) */
+
+	struct mf_pkt_pool *pool;
+	bool want_large; /* packets are being merged: start the next one in a large packet */
+	bool merged;     /* in this batch */
+	bool reserved;
+	int8_t last;          /* slot appended to most recently, -1: none */
+	int8_t in_slot;       /* the slot at whose end the reservation is, -1: in `fresh` */
+	uint16_t saved_n;     /* bytes in `saved` */
+	uint32_t reserved_n;  /* length of the reservation */
+	uint32_t clock;       /* for slot.used */
+	uint8_t *place;       /* the reservation */
+	struct mf_pkt *fresh; /* one of the two below, if it is reserved */
+	struct mf_pkt *small; /* taken from the pool and not used yet, kept for the next time */
+	struct mf_pkt *large;
+	struct mf_pkt *out_head, **out_tail; /* all packets of the batch, in order */
+	uint32_t hash[MF_GRO_SLOTS];
+	struct mf_gro_slot slot[MF_GRO_SLOTS];
+	uint8_t saved[MF_GRO_HDR_MAX];
+	struct mf_pkt view; /* a descriptor for looking at reserved bytes */
 };
 
 /* `pool` must outlive g. */
@@ -63,9 +66,9 @@ void mf_gro_init(struct mf_gro *g, struct mf_pkt_pool *pool, bool merge_tcp, boo
 /* Gives back every packet that g still holds. */
 void mf_gro_fini(struct mf_gro *g);
 
-/* Where to put the next plaintext of at most n bytes (n <= MF_PKT_LARGE_MAX); MF_PKT_TAILROOM bytes
- * after it may be written as well when it is at the end of a fresh packet, n + 16 always. NULL: no
- * packet is free. Must be followed by commit or cancel. */
+/* Where to put the next plaintext of at most n bytes (n <= MF_PKT_LARGE_MAX, padding included); the
+ * MF_PKT_TAILROOM bytes behind may be written as well. NULL: no packet is free. Must be followed by
+ * commit or cancel. */
 uint8_t *mf_gro_reserve(struct mf_gro *g, size_t n);
 
 /* The reserved bytes hold an authenticated IP packet of exactly `len` bytes (len <= n, padding is
@@ -78,7 +81,9 @@ enum mf_drop mf_gro_commit(struct mf_gro *g, size_t len, void *owner);
 void mf_gro_cancel(struct mf_gro *g);
 
 /* Closes everything and hands out up to `max` packets, which the caller owns; returns how many. If
- * that is `max` there may be more: call again before the next mf_gro_reserve. */
+ * that is `max` there may be more: call again before the next mf_gro_reserve. A packet that nothing
+ * was merged with has the bytes that were committed; a merged one (segments > 1) has its offload
+ * fields set, NEEDS_CSUM included. */
 size_t mf_gro_flush(struct mf_gro *g, struct mf_pkt **out, size_t max);
 
 #endif

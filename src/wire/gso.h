@@ -9,7 +9,8 @@
  *     segment 2:                         [hdr][payload 2]
  *
  * The header of a segment is written over the end of the previous payload, which has been consumed by
- * then. Bytes after the current segment never change; afterwards the super-packet is spoilt.
+ * then. Bytes after the current segment never change, nor do bytes before the super-packet; afterwards
+ * it is spoilt.
  */
 #ifndef MF_WIRE_GSO_H
 #define MF_WIRE_GSO_H
@@ -44,7 +45,8 @@ struct mf_gso {
 enum mf_drop mf_gso_begin(struct mf_gso *g, struct mf_pkt *p);
 
 /* Makes the next segment; *seg points at its IP header. Returns its length, 0 at the end. The segment
- * is valid until the next call. The caller may write to it, and to the bytes before it. */
+ * is valid until the next call. The caller may write to it, and to the bytes before it. Its headers
+ * are complete, checksums included. */
 size_t mf_gso_next(struct mf_gso *g, uint8_t **seg);
 
 /* How many segments there are in all. */
@@ -55,6 +57,10 @@ static inline uint32_t mf_gso_count(const struct mf_gso *g)
 
 /* Length of the longest segment of p, headers included: what must fit an MTU. p as in mf_gso_begin. */
 size_t mf_gso_max_len(const struct mf_pkt *p);
+
+/* Writes the header of the first segment of a super-packet to `out` and leaves p alone: what an error
+ * about it has to quote. Returns its length, 0 if p is not a consistent super-packet. */
+size_t mf_gso_first_header(const struct mf_pkt *p, uint8_t out[MF_GSO_HDR_MAX]);
 
 /* Completes the checksum of an ordinary packet in place, if asked for, and clears the request. */
 void mf_gso_finish_csum(struct mf_pkt *p);

@@ -31,6 +31,10 @@ enum mf_drop mf_ip_martian_destination(const struct mf_pkt *p);
  * that is not atomic (RFC 6946). */
 bool mf_ip_is_fragment(const struct mf_pkt *p);
 
+/* Is the TCP, UDP or ICMPv6 checksum of p right (after mf_ip_input; not a fragment, not asked to be
+ * completed, L4 header whole)? What a UDP checksum of 0 means is the caller's business. */
+bool mf_ip_l4_csum_ok(const struct mf_pkt *p);
+
 /* Takes one from TTL or hop limit, for a packet to be forwarded. MF_DROP_IP_TTL if none is left (then
  * the packet is unchanged, as an ICMP error must quote it). */
 enum mf_drop mf_ip_take_ttl(struct mf_pkt *p);

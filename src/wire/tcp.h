@@ -40,8 +40,8 @@ static inline size_t mf_tcp_hdr_len(const struct mf_tcp_hdr *h)
 /* The reset for packet p (after mf_ip_input), from p's destination to its source, as RFC 9293 3.10.7.1
  * says for a segment to a closed port. A super-packet's whole payload counts. Checksums are complete.
  * Returns a small packet of `pool` that the caller owns (ready for mf_ip_input's users: version, l4_off
- * and l4_proto are set), or NULL: p is not a whole TCP header, is itself a reset, or no packet is
- * free. */
+ * and l4_proto are set), or NULL: p has no whole TCP header, is itself a reset, is damaged, is
+ * not between two single hosts, or no packet is free. */
 struct mf_pkt *mf_tcp_reset(struct mf_pkt_pool *pool, const struct mf_pkt *p);
 
 #endif
