@@ -11,7 +11,8 @@
 
 enum { MF_AEAD_IV_LEN = 12 };
 
-/* The contract of each function is that of its namesake in aead.h; open gets n >= MF_AEAD_TAG_LEN. */
+/* The contract of each function is that of its namesake in aead.h; open is
+ * only called with n >= MF_AEAD_TAG_LEN. */
 struct mf_aead_backend {
 	const char *name;
 	struct mf_aead *(*create)(void);

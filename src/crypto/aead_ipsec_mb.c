@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * aead_ipsec_mb - Intel's multi-buffer library, through its job interface: with AVX-512 and IFMA it is
- * about twice as fast as OpenSSL at 1420 bytes and four to five times at 64.
+ * aead_ipsec_mb - Intel's multi-buffer library, through its job interface: with AVX-512 and IFMA it
+ * is about twice as fast as OpenSSL at 1420 bytes and four to five times at 64.
  *
  * Jobs of this cipher are done when they are submitted, one by one (bursts measured no faster), so
  * nothing is ever in flight between two calls. The library does not compare tags; we do.

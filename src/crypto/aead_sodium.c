@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * aead_sodium - libsodium: no state to set up, so the cheapest without ipsec-mb for short packets and for
- * the one-shot forms with associated data; and XChaCha20-Poly1305.
+ * aead_sodium - libsodium: no state to set up, so the cheapest without ipsec-mb for short packets
+ * and for the one-shot forms with associated data; and XChaCha20-Poly1305.
  *
  * On a wrong tag libsodium has not decrypted anything (it checks first) and zeroes dst.
  */

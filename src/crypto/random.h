@@ -10,8 +10,9 @@
 /* For struct mf_rng.fill; ctx is not used. Stops the program rather than give weak numbers. */
 void mf_random_fill(void *ctx, void *out, size_t n);
 
-/* Memory between guard pages that is locked where allowed, left out of core dumps, and wiped when it
- * is freed. A page or more each: for long-term keys. NULL: out of memory. Contents are zero. */
+/* Memory between guard pages that is locked where allowed, left out of core dumps, and wiped
+ * when it is freed. A page or more each: for long-term keys. NULL: out of memory. Contents are
+ * zero. */
 void *mf_secret_alloc(size_t n);
 void mf_secret_free(void *p);
 

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * x25519 - the raw form is libsodium's, which keeps nothing. A key object is OpenSSL's: its ladder is
- * faster (ADX), but it needs objects, which cost more than they win unless they are kept. Giving
+ * x25519 - the raw form is libsodium's, which keeps nothing. A key object is OpenSSL's: its ladder
+ * is faster (ADX), but it needs objects, which cost more than they win unless they are kept. Giving
  * OpenSSL the public key together with the private one saves the scalar multiplication by which it
  * would work it out; the peer's key object is written over in place.
  */

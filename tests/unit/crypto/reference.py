@@ -2,9 +2,9 @@
 # SPDX-License-Identifier: Apache-2.0
 """Makes the digests that test_aead.c and test_blake2s.c expect.
 
-ChaCha20-Poly1305 is written out from RFC 8439 with Python's integers, HMAC and BLAKE2s are Python's own:
-slow, and independent of every library that src/crypto uses. Not run by the tests; kept so that the
-constants can be made again.
+ChaCha20-Poly1305 is written out from RFC 8439 with Python's integers, HMAC and BLAKE2s are
+Python's own: slow, and independent of every library that src/crypto uses. Not run by the tests;
+kept so that the constants can be made again.
 """
 import hashlib
 import hmac
@@ -25,7 +25,7 @@ def quarter(w, a, b, c, d):
 
 
 def chacha_block(key, counter, nonce):
-    start = struct.unpack("<4I8I", b"expand 32-byte k" + key) + (counter,) + struct.unpack("<3I", nonce)
+    start = struct.unpack("<16I", b"expand 32-byte k" + key + struct.pack("<I", counter) + nonce)
     w = list(start)
     for _ in range(10):
         for q in QUARTERS:

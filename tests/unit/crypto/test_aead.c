@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * Every AEAD back-end of the build against RFC 8439, a reference in Python, and libsodium; in place and
- * not, up to the last byte before a page that must not be touched; and with wrong tags.
+ * Every AEAD back-end of the build against RFC 8439, a reference in Python, and libsodium; in place
+ * and not, up to the last byte before a page that must not be touched; and with wrong tags.
  */
 #include "vectors.h"
 

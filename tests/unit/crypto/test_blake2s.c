@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * BLAKE2s and what is built on it: RFC 7693, digests over all lengths made by Python (reference.py),
- * and OpenSSL's own HMAC and HKDF objects as the independent composition.
+ * BLAKE2s and what is built on it: RFC 7693, digests over all lengths made by Python
+ * (reference.py), and OpenSSL's own HMAC and HKDF objects as the independent composition.
  */
 #include "vectors.h"
 

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * vectors - what the tests of src/crypto share: hex, byte patterns, seeds. reference.py makes the same
- * patterns.
+ * vectors - what the tests of src/crypto share: hex, byte patterns, seeds. reference.py makes the
+ * same patterns.
  */
 #ifndef MF_TEST_CRYPTO_VECTORS_H
 #define MF_TEST_CRYPTO_VECTORS_H
