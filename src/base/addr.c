@@ -39,6 +39,7 @@ bool mf_prefix_contains(const struct mf_prefix *p, const struct mf_addr *a)
 	size_t whole = p->len / 8;
 	uint8_t last;
 
+	MF_ASSERT(p->len <= 8 * mf_addr_len(&p->addr));
 	if (p->addr.family != a->family || memcmp(p->addr.b, a->b, whole) != 0)
 		return false;
 	if (p->len % 8 == 0)

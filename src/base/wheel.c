@@ -119,8 +119,8 @@ static struct mf_timer *take_slot(struct mf_wheel *w, unsigned level, unsigned s
 	return list;
 }
 
-/* `now` has just entered the slots that begin at it: those of higher levels move down, from the top,
- * so that what falls due at this very tick ends in the slot that is taken next. */
+/* `now` has just entered the slots that begin at it: what lies in those of higher levels moves down.
+ * What falls due at this very tick ends in the slot that is taken next. */
 static void cascade(struct mf_wheel *w)
 {
 	for (unsigned level = MF_WHEEL_LEVELS - 1; level > 0; level--) {

@@ -244,10 +244,24 @@ static void test_rounding_and_never(void **state)
 	mf_timer_arm(&w, &t, MF_NEVER - 1);
 	assert_true(mf_timer_armed(&t));
 	assert_int_equal(mf_wheel_run(&w, 3000, &n), 0);
-	assert_int_equal(mf_wheel_run(&w, 2000, &n), 0); /* a clock that steps back */
 	mf_timer_disarm(&w, &t);
 	assert_int_equal(mf_wheel_next(&w), MF_NEVER);
 	assert_int_equal(n, 2);
+}
+
+/* A slot's number says when only together with `now`: a clock that steps back must not move it. */
+static void test_clock_that_steps_back(void **state)
+{
+	struct mf_timer t = { .fire = count };
+	struct mf_wheel w;
+	unsigned n = 0;
+
+	(void)state;
+	mf_wheel_init(&w, 1, 1000);
+	mf_timer_arm(&w, &t, 1060);
+	assert_int_equal(mf_wheel_run(&w, 950, &n), 0);
+	assert_int_equal(mf_wheel_run(&w, 1059, &n), 0);
+	assert_int_equal(mf_wheel_run(&w, 1060, &n), 1);
 }
 
 struct again {
@@ -285,6 +299,7 @@ int main(void)
 		cmocka_unit_test(test_random_late_clock),
 		cmocka_unit_test(test_one_run_fires_in_order),
 		cmocka_unit_test(test_rounding_and_never),
+		cmocka_unit_test(test_clock_that_steps_back),
 		cmocka_unit_test(test_rearming_for_now_does_not_spin),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
