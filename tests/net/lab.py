@@ -315,7 +315,8 @@ class Host:
 
     def iperf(self, dst, *args, seconds=2, port=5201, timeout=None):
         """Run iperf3 against a server; its JSON."""
-        argv = ["iperf3", "-J", "-c", dst, "-p", str(port), "-t", str(seconds)]
+        argv = ["iperf3", "-J", "-c", dst, "-p", str(port)]
+        argv += ["-t", str(seconds)] if seconds else []
         argv += [str(a) for a in args]
         r = self.run(argv, check=False, timeout=timeout or seconds + 30)
         try:
