@@ -18,23 +18,7 @@ struct mf_wall {
 };
 struct mf_wall mf_clock_wall(void);
 
-/* A counter that costs some 20 cycles to read, for per-node statistics. Compare only readings of one
- * thread; may jump when the machine sleeps. */
-static inline uint64_t mf_clock_cycles(void)
-{
-#if defined(__x86_64__) || defined(__i386__)
-	return __builtin_ia32_rdtsc();
-#elif defined(__aarch64__)
-	uint64_t v;
-
-	__asm__ volatile("mrs %0, cntvct_el0" : "=r"(v));
-	return v;
-#else
-	return mf_clock_now();
-#endif
-}
-
-/* Ticks of that counter in a second. The first call measures for some 10 ms, later ones are free. */
+/* Ticks of mf_cycles (graph/cycles.h) in a second, to print costs as time. The first call measures for some 10 ms, later ones are free. */
 uint64_t mf_clock_cycles_hz(void);
 
 #endif

@@ -9,7 +9,7 @@
 #ifndef MF_PLATFORM_TUN_H
 #define MF_PLATFORM_TUN_H
 
-#include "base/pkt.h"
+#include "graph/port.h"
 
 enum mf_tun_feature {
 	MF_TUN_VNET = 1 << 0, /* virtio-net header; without it none of the others */
@@ -50,8 +50,7 @@ enum { MF_TUN_QUEUES_MAX = 64, MF_TUN_NAME_MAX = 16 };
 	X(tx_refused, "offloaded packets that the kernel refused and took after segmentation") \
 	X(tx_drop_busy, "dropped: the device's queue was full")                                \
 	X(tx_drop_down, "dropped: the device is down or deleted")                              \
-	X(tx_drop_invalid, "dropped: the kernel calls the packet invalid")                     \
-	X(tx_drop_no_buffer, "dropped: no packet buffer for segmentation in software")
+	X(tx_drop_invalid, "dropped: the kernel calls the packet invalid")
 
 struct mf_tun_counters {
 #define X(name, text) uint64_t name;
@@ -106,19 +105,22 @@ void mf_tun_queue_limit_tx(struct mf_tun_queue *q, uint32_t features);
 mf_err mf_tun_queue_state(const struct mf_tun_queue *q);
 
 /* Reads until nothing is left, `max` packets are there or `byte_budget` bytes have been read, never
- * waits, and puts packets of `pool` into `out` for the caller to own. Sets data, len, flags, csum_*,
- * gso_*, segments. Returns how many. Few because the pool ran dry: the rest stays in the kernel
- * (rx_no_buffer). The queue keeps up to two packets of the pool for the next call until
- * mf_tun_queue_flush. */
+ * waits, and puts packets of `pool` into `out` for the caller to own. Sets what mf_vnet_decode sets,
+ * and `drop`: not MF_DROP_NONE when header and packet contradict each other; such a packet has no
+ * offload metadata and is for the drop node. Returns how many. Few because the pool ran dry: the rest
+ * stays in the kernel (rx_no_buffer). The queue keeps up to two packets of the pool for the next call
+ * until mf_tun_queue_flush. */
 size_t mf_tun_recv(struct mf_tun_queue *q, struct mf_pkt_pool *pool, struct mf_pkt **out,
 		   size_t max, size_t byte_budget);
 
 /* Writes all packets, never waits. The packets stay the caller's; `drop` of each becomes
- * MF_DROP_NONE (sent) or the reason. Returns how many were sent. The 12 bytes before data and, for
- * what must be segmented in software, the packet itself may be overwritten; segmentation takes
- * packets from `pool` and gives them back. */
-size_t mf_tun_send(struct mf_tun_queue *q, struct mf_pkt_pool *pool, struct mf_pkt *const *pkts,
-		   size_t n);
+ * MF_DROP_NONE (sent) or MF_DROP_TUN_SEND. Returns how many were sent. A packet that the kernel does
+ * not take whole is segmented in place (wire/gso.h): the packet and the 10 bytes before data may be
+ * overwritten. */
+size_t mf_tun_send(struct mf_tun_queue *q, struct mf_pkt *const *pkts, size_t n);
+
+/* The queue as the graph sees it. */
+struct mf_tun_port mf_tun_queue_port(struct mf_tun_queue *q);
 
 /* Gives kept packets back to their pool; before mf_pkt_pool_free and when memory is short. */
 void mf_tun_queue_flush(struct mf_tun_queue *q);
