@@ -49,6 +49,14 @@ static bool has_secret(const struct mf_field *f, const void *section)
 	return !*(const char *const *)at(section, f->at_file) && !mf_key_is_zero(at(section, f->at));
 }
 
+/* A section that the profile has, or that somebody has filled without a profile. */
+static bool is_given(const struct mf_field *f, const void *section)
+{
+	const struct mf_config_src *outer = section, *inner = at(section, f->at);
+
+	return inner->node || mf_yaml_get(outer->node, f->key);
+}
+
 static bool has_value(const struct mf_field *f, const void *section)
 {
 	switch (f->type) {
@@ -71,8 +79,7 @@ static bool has_value(const struct mf_field *f, const void *section)
 	case MF_FIELD_NAMED_MAPS:
 		return count(f, section);
 	case MF_FIELD_MAP:
-		return !f->def_text ||
-		       mf_yaml_get(((const struct mf_config_src *)section)->node, f->key);
+		return !f->def_text || is_given(f, section);
 	case MF_FIELD_LATER:
 		return false;
 	default:
