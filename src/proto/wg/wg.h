@@ -74,7 +74,8 @@ struct mf_wg_host {
 	/* The peer's endpoint was given by name and does not answer: resolve the name again and set
 	 * the result with mf_wg_peer_set. May be NULL. */
 	void (*resolve)(void *ctx, struct mf_wg_peer *peer);
-	/* Call fn(obj) once every worker has passed a quiet point. Tests call it at once. */
+	/* Call fn(obj), on the control thread, once every worker has passed a quiet point. Tests call it
+	 * at once; and so must the host from the moment it calls mf_wg_free. */
 	void (*defer)(void *ctx, void (*fn)(void *obj), void *obj);
 	/* The peer is gone for workers too: free what mf_wg_peer_set_user gave. May be NULL. */
 	void (*peer_freed)(void *ctx, void *user);
@@ -87,7 +88,7 @@ struct mf_wg_host {
 /* `slots` = number of threads that count packets: workers use 1..slots-1, the control thread is
  * slot 0. The host is copied. NULL: out of memory. */
 struct mf_wg *mf_wg_new(const struct mf_wg_host *host, unsigned slots, mf_nsec now);
-/* Workers must have stopped. Removes every device. */
+/* Workers must have stopped and every deferred call must have been made. Removes every device. */
 void mf_wg_free(struct mf_wg *wg);
 
 /* A new device is down, has no key (it answers nothing) and port 0. NULL: out of memory. */
