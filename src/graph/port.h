@@ -28,6 +28,9 @@ struct mf_udp_port {
 	void *ctx;
 	size_t (*recv)(void *ctx, struct mf_pkt_pool *pool, struct mf_pkt **out, size_t max);
 	void (*send)(void *ctx, struct mf_pkt **pkts, size_t n);
+	/* This worker lets go of the port: packets kept for the next recv go back to their pool, which
+	 * no other thread may do. May be NULL. */
+	void (*release)(void *ctx);
 };
 
 #endif
