@@ -47,6 +47,7 @@ struct mf_engine_options {
 	const char *aead;          /* back-end, NULL: the best */
 	uint32_t mark;             /* SO_MARK of interfaces that have no fwmark of their own */
 	bool merge_tcp, merge_udp; /* what may be merged on the way to the TUN */
+	uint32_t default_mtu;      /* of interfaces that have none in the profile */
 };
 
 /* ---- Control --------------------------------------------------------------------------------- */
@@ -70,6 +71,12 @@ struct mf_apply_report {
  * configuration is still in force. The configuration is only read during the call. */
 MF_MUST_CHECK mf_err mf_engine_apply(struct mf_engine *e, const struct mf_config *cfg, mf_nsec now,
 				     struct mf_apply_report *report, struct mf_errbuf *eb);
+
+/* Adds or changes a peer, as mf_wg_peer_set, with what the packet path needs for it. Everybody outside
+ * the engine uses this one. `out` may be NULL. */
+MF_MUST_CHECK mf_err mf_engine_peer_set(struct mf_engine *e, struct mf_wg_device *d,
+					const struct mf_wg_peer_config *c, mf_nsec now,
+					struct mf_wg_peer **out);
 
 /* Handles what workers have posted and the timers that are due, frees what can be freed. Returns when it
  * wants to be called again, MF_NEVER if only events matter. Call it after wake_control, too. */

@@ -18,7 +18,8 @@ bool mf_worker_post(struct mf_worker *w, const struct mf_event *e)
 {
 	if (!mf_ring_push(w->events, e))
 		return false;
-	w->host.wake_control(w->host.ctx);
+	if (!__atomic_exchange_n(&w->shared->events_waiting, 1, __ATOMIC_SEQ_CST))
+		w->host.wake_control(w->host.ctx);
 	return true;
 }
 

@@ -35,7 +35,7 @@ static struct mf_pkt *pop(struct mf_worker *w, struct mf_stage_queue *q)
 	q->head = p->next;
 	if (!q->head)
 		q->tail = &q->head;
-	q->n--;
+	__atomic_store_n(&q->n, q->n - 1, __ATOMIC_RELAXED);
 	w->staged--;
 	mf_uncount(&w->graph.ledger.held, mf_pkt_wire_count(p));
 	return p;
@@ -46,7 +46,7 @@ static void push(struct mf_worker *w, struct mf_stage_queue *q, struct mf_pkt *p
 	p->next = NULL;
 	*q->tail = p;
 	q->tail = &p->next;
-	q->n++;
+	__atomic_store_n(&q->n, q->n + 1, __ATOMIC_RELAXED);
 	w->staged++;
 	mf_count(&w->graph.ledger.held, mf_pkt_wire_count(p));
 }
@@ -54,9 +54,13 @@ static void push(struct mf_worker *w, struct mf_stage_queue *q, struct mf_pkt *p
 void mf_stage_put(struct mf_worker *w, struct mf_wg_peer *peer, struct mf_pkt **pkts, uint32_t n)
 {
 	struct mf_stage *s = mf_wg_peer_user(peer);
-	struct mf_stage_queue *q = &s->queue[w->index];
+	struct mf_stage_queue *q = s ? &s->queue[w->index] : NULL;
 
 	for (uint32_t i = 0; i < n; i++) {
+		if (!q) {
+			mf_worker_drop(w, pkts[i], MF_DROP_WG_STAGED_FULL);
+			continue;
+		}
 		if (q->n >= w->snap->staged_max)
 			mf_worker_drop(w, pop(w, q), MF_DROP_WG_STAGED_FULL);
 		/* All peers together may keep no more than a quarter of the worker's packets. */

@@ -15,7 +15,7 @@ struct mf_worker;
 
 struct mf_stage_queue {
 	struct mf_pkt *head, **tail;
-	uint32_t n;
+	uint32_t n; /* atomic: the control thread looks at it */
 } MF_ALIGNED(MF_CACHE_LINE);
 
 struct mf_stage {
@@ -40,7 +40,7 @@ static inline uint32_t mf_stage_len(const struct mf_wg_peer *peer, unsigned work
 {
 	const struct mf_stage *s = mf_wg_peer_user(peer);
 
-	return s ? s->queue[worker].n : 0;
+	return s ? __atomic_load_n(&s->queue[worker].n, __ATOMIC_RELAXED) : 0;
 }
 
 #endif

@@ -136,6 +136,19 @@ static void drop_run(struct mf_worker *w, struct run *r, enum mf_drop reason)
 	r->n = 0;
 }
 
+/* No session: the packets wait for one, and the control thread is told. It may have come up in between,
+ * then the control thread may have looked at the queue too early. */
+static void stage(struct mf_worker *w, struct run *r, unsigned what)
+{
+	struct mf_order flush = { .kind = MF_ORDER_FLUSH_STAGED, .peer = r->peer };
+
+	mf_stage_put(w, r->peer, r->pkt, r->n);
+	post(w, r->peer, what);
+	__atomic_thread_fence(__ATOMIC_SEQ_CST);
+	if (mf_wg_has_session(r->peer, w->graph.now) && mf_stage_len(r->peer, w->index))
+		mf_ring_push(w->orders, &flush);
+}
+
 /* A run becomes a job, or is staged when there is no session. */
 static void publish(struct mf_worker *w, struct run *r)
 {
@@ -146,8 +159,7 @@ static void publish(struct mf_worker *w, struct run *r)
 
 	if (!mf_wg_has_session(r->peer, w->graph.now)) {
 		mf_wg_claim(r->peer, w->graph.now, 1, &claimed, &what);
-		mf_stage_put(w, r->peer, r->pkt, r->n);
-		post(w, r->peer, what | MF_WG_POST_POKE);
+		stage(w, r, what);
 		return;
 	}
 	job = mf_jobs_next(w);
@@ -162,8 +174,7 @@ static void publish(struct mf_worker *w, struct run *r)
 	}
 	if (mf_wg_claim(r->peer, w->graph.now, plan.messages, &claimed, &what) != MF_WG_CLAIM_OK) {
 		free_batches(job);
-		mf_stage_put(w, r->peer, r->pkt, r->n);
-		post(w, r->peer, what | MF_WG_POST_POKE);
+		stage(w, r, what);
 		return;
 	}
 	post(w, r->peer, what);

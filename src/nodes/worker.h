@@ -53,6 +53,7 @@ struct mf_pg;
 
 /* What the control thread tells a worker. */
 enum mf_order_kind {
+	MF_ORDER_SEND,         /* a datagram: `bytes` to `to` from `slot` */
 	MF_ORDER_FLUSH_STAGED, /* a session is up: send what was staged for `peer` */
 	MF_ORDER_DROP_STAGED,  /* drop it, because of `drop` */
 	MF_ORDER_SET_UDP,      /* install `udp` in `slot` */
@@ -63,11 +64,19 @@ enum mf_order_kind {
 struct mf_order {
 	uint8_t kind;
 	uint8_t slot;
-	uint16_t drop; /* enum mf_drop */
-	struct mf_wg_peer *peer;
-	struct mf_trace *trace;
-	struct mf_pg *pg;
-	struct mf_udp_slot udp;
+	uint8_t tos;
+	uint8_t drop; /* enum mf_drop */
+	uint16_t len;
+	union {
+		struct mf_wg_peer *peer;
+		struct mf_trace *trace;
+		struct mf_pg *pg;
+		struct mf_udp_slot udp;
+		struct {
+			struct mf_wg_path to;
+			uint8_t bytes[MF_HANDSHAKE_MAX];
+		};
+	};
 };
 
 /* How a worker reaches the threads around it; filled in by the host. Called from any worker. */
@@ -75,6 +84,13 @@ struct mf_worker_host {
 	void *ctx;
 	void (*wake_control)(void *ctx); /* there are events */
 	void (*wake_worker)(void *ctx, unsigned index);
+};
+
+/* Written by the control thread, read by every worker. */
+struct mf_shared {
+	const struct mf_snapshot *snap; /* atomic */
+	uint64_t epoch;                 /* atomic: see engine/reclaim.h */
+	uint32_t events_waiting;        /* atomic: the control thread has been woken */
 };
 
 struct mf_worker {
@@ -102,10 +118,14 @@ struct mf_worker {
 	/* Shared. */
 	struct mf_ring *events; /* to the control thread; one ring for all workers */
 	struct mf_ring *orders; /* from the control thread */
+	struct mf_shared *shared;
 	struct mf_worker_host host;
 	uint64_t seen;     /* atomic: last epoch in which this worker has passed a quiet point */
-	uint32_t sleeping; /* atomic: about to block, or blocked */
+	uint32_t sleeping; /* atomic: enum mf_worker_sleep */
 };
+
+/* About to block, or blocked. Asleep with jobs in a helper's hands is not quiet. */
+enum mf_worker_sleep { MF_WORKER_AWAKE, MF_WORKER_QUIET, MF_WORKER_WAITS_FOR_HELPER };
 
 /* Posts an event; false if the ring is full: the caller counts what that means. */
 bool mf_worker_post(struct mf_worker *w, const struct mf_event *e);

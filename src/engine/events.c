@@ -1,0 +1,318 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * events - the control thread's round: what workers have posted, WireGuard's timers, memory to free; and
+ * what the WireGuard core asks of its host.
+ */
+#include "engine/internal.h"
+
+#include <stdlib.h>
+
+#include "nodes/stage.h"
+
+/* Handshakes are the expensive events (some 100 us each); after this many the timers get their turn. */
+enum { EVENTS_AT_ONCE = 64 };
+
+/* ---- Orders ------------------------------------------------------------------------------------ */
+
+static void wake(struct mf_engine *e, unsigned i)
+{
+	__atomic_thread_fence(__ATOMIC_SEQ_CST);
+	if (__atomic_load_n(&e->workers[i]->sleeping, __ATOMIC_SEQ_CST) != MF_WORKER_AWAKE)
+		e->host.wake_worker(e->host.ctx, i);
+}
+
+static void push_waiting(struct mf_engine *e, unsigned i)
+{
+	while (e->waiting[i] && mf_ring_push(e->workers[i]->orders, &e->waiting[i]->order)) {
+		struct mf_waiting_order *w = e->waiting[i];
+
+		e->waiting[i] = w->next;
+		free(w);
+		wake(e, i);
+	}
+}
+
+void mf_engine_order(struct mf_engine *e, unsigned worker, const struct mf_order *o)
+{
+	struct mf_waiting_order **end = &e->waiting[worker], *w;
+
+	if (e->stopping)
+		return;
+	push_waiting(e, worker);
+	if (!*end && mf_ring_push(e->workers[worker]->orders, o)) {
+		wake(e, worker);
+		return;
+	}
+	while (*end)
+		end = &(*end)->next;
+	w = malloc(sizeof(*w));
+	MF_ASSERT(w != NULL); /* an order must not be lost, and it is only ever a few hundred bytes */
+	*w = (struct mf_waiting_order){ .order = *o };
+	*end = w;
+	wake(e, worker);
+}
+
+void mf_events_forget(struct mf_engine *e)
+{
+	for (unsigned i = 0; i < e->n_workers; i++)
+		while (e->waiting[i]) {
+			struct mf_waiting_order *w = e->waiting[i];
+
+			e->waiting[i] = w->next;
+			free(w);
+		}
+}
+
+/* ---- What the WireGuard core asks -------------------------------------------------------------- */
+
+static struct mf_iface *iface_of(struct mf_wg_device *d)
+{
+	return mf_wg_device_user(d);
+}
+
+static struct mf_wg_wall wall_clock(void *ctx)
+{
+	struct mf_engine *e = ctx;
+
+	return e->host.wall_clock(e->host.ctx);
+}
+
+static void send(void *ctx, struct mf_wg_device *d, struct mf_wg_peer *peer,
+		 const struct mf_wg_path *to, const uint8_t *bytes, size_t n, uint8_t tos)
+{
+	struct mf_engine *e = ctx;
+	struct mf_order o = {
+		.kind = MF_ORDER_SEND,
+		.slot = iface_of(d)->slot,
+		.tos = tos,
+		.len = (uint16_t)n,
+		.to = *to,
+	};
+
+	(void)peer;
+	MF_ASSERT(n <= sizeof(o.bytes));
+	if (o.slot == MF_NO_SLOT || e->stopping)
+		return;
+	memcpy(o.bytes, bytes, n);
+	mf_engine_order(e, 0, &o);
+}
+
+static bool session_up(void *ctx, struct mf_wg_peer *peer)
+{
+	struct mf_engine *e = ctx;
+	struct mf_order o = { .kind = MF_ORDER_FLUSH_STAGED, .peer = peer };
+	bool some = false;
+
+	__atomic_thread_fence(__ATOMIC_SEQ_CST);
+	for (unsigned i = 0; i < e->n_workers; i++)
+		if (mf_stage_len(peer, i)) {
+			mf_engine_order(e, i, &o);
+			some = true;
+		}
+	return some;
+}
+
+static void staged_drop(void *ctx, struct mf_wg_peer *peer)
+{
+	struct mf_engine *e = ctx;
+	struct mf_order o = {
+		.kind = MF_ORDER_DROP_STAGED,
+		.drop = MF_DROP_WG_HANDSHAKE_GAVE_UP,
+		.peer = peer,
+	};
+
+	for (unsigned i = 0; i < e->n_workers; i++)
+		mf_engine_order(e, i, &o);
+}
+
+static void resolve(void *ctx, struct mf_wg_peer *peer)
+{
+	struct mf_engine *e = ctx;
+	struct mf_iface *f = iface_of(mf_wg_peer_device(peer));
+	struct mf_wg_peer_ref ref = mf_wg_peer_ref(peer);
+	struct mf_wg_peer_info info;
+
+	mf_wg_peer_info(peer, e->now, &info);
+	mf_wipe(&info.psk, sizeof(info.psk));
+	for (const struct mf_named_peer *n = f->named; n; n = n->next)
+		if (memcmp(n->public_key.b, info.public_key.b, MF_KEY_LEN) == 0 && e->host.resolve)
+			e->host.resolve(e->host.ctx, n->host, n->port,
+					(uint64_t)ref.index << 32 | ref.generation);
+}
+
+void mf_engine_resolved(struct mf_engine *e, uint64_t tag, const struct mf_endpoint *addr, mf_nsec now)
+{
+	struct mf_wg_peer_ref ref = { (uint32_t)(tag >> 32), (uint32_t)tag };
+	struct mf_wg_peer *peer = mf_wg_peer_by_ref(e->wg, ref);
+	struct mf_wg_peer_info info;
+	struct mf_wg_peer_config c = { .set = MF_WG_SET_ENDPOINT | MF_WG_UPDATE_ONLY };
+
+	e->now = now;
+	if (!peer || !addr->addr.family)
+		return;
+	mf_wg_peer_info(peer, now, &info);
+	mf_wipe(&info.psk, sizeof(info.psk));
+	if (mf_endpoint_equal(&info.endpoint, addr))
+		return;
+	c.public_key = info.public_key;
+	c.endpoint = *addr;
+	if (mf_wg_peer_set(mf_wg_peer_device(peer), &c, now, NULL) == MF_OK)
+		mf_wg_poke(e->wg, ref, now);
+}
+
+static const char *const event_text[] = {
+	[MF_WG_EVENT_HANDSHAKE_SENT] = "handshake started",
+	[MF_WG_EVENT_SESSION_UP] = "session up",
+	[MF_WG_EVENT_GAVE_UP] = "no answer to handshakes for 90 s, gave up until there is traffic",
+	[MF_WG_EVENT_KEYS_ZEROED] = "keys forgotten after 540 s without a session",
+	[MF_WG_EVENT_ROAMED] = "endpoint changed",
+};
+
+static void tell(void *ctx, struct mf_wg_peer *peer, enum mf_wg_event what)
+{
+	struct mf_engine *e = ctx;
+	enum mf_log_level level = what == MF_WG_EVENT_HANDSHAKE_SENT ? MF_LOG_DEBUG : MF_LOG_INFO;
+	char key[MF_KEY_BASE64_STRLEN], where[MF_ENDPOINT_STRLEN];
+	struct mf_wg_peer_info info;
+
+	if (e->host.log.level < level)
+		return;
+	mf_wg_peer_info(peer, e->now, &info);
+	mf_wipe(&info.psk, sizeof(info.psk));
+	mf_key_to_base64(&info.public_key, key);
+	mf_logf(&e->host.log, level, "%s: peer %.8s… at %s: %s",
+		iface_of(mf_wg_peer_device(peer))->name, key,
+		info.endpoint.addr.family ? mf_endpoint_format(&info.endpoint, where)
+					  : "(no endpoint)",
+		event_text[what]);
+}
+
+void mf_engine_defer(void *ctx, void (*fn)(void *obj), void *obj)
+{
+	struct mf_engine *e = ctx;
+
+	mf_reclaim_defer(&e->reclaim, fn, obj);
+}
+
+static void peer_freed(void *ctx, void *user)
+{
+	(void)ctx;
+	mf_stage_free(user);
+}
+
+void mf_events_host(struct mf_engine *e, struct mf_wg_host *host)
+{
+	*host = (struct mf_wg_host){
+		.ctx = e,
+		.rng = e->host.rng,
+		.wall_clock = wall_clock,
+		.send = send,
+		.session_up = session_up,
+		.staged_drop = staged_drop,
+		.resolve = resolve,
+		.defer = mf_engine_defer,
+		.peer_freed = peer_freed,
+		.event = tell,
+	};
+}
+
+/* ---- The round --------------------------------------------------------------------------------- */
+
+static void handshake(struct mf_engine *e, const struct mf_event *ev)
+{
+	struct mf_wg_handshake_in in = {
+		.local_port = e->slots[ev->udp_slot].port,
+		.from = { ev->remote, ev->local, ev->local_if },
+		.bytes = ev->bytes,
+		.n = ev->len,
+		.queue_len = mf_ring_len(e->events),
+	};
+	enum mf_drop why = mf_wg_handshake_input(e->wg, e->now, &in);
+
+	if (why)
+		e->refused[why]++;
+}
+
+static bool handle(struct mf_engine *e)
+{
+	struct mf_event ev;
+	struct mf_wg_path from;
+
+	if (!mf_ring_pop(e->events, &ev))
+		return false;
+	switch ((enum mf_event_kind)ev.kind) {
+	case MF_EVENT_HANDSHAKE:
+		handshake(e, &ev);
+		break;
+	case MF_EVENT_POKE:
+		mf_wg_poke(e->wg, ev.peer, e->now);
+		break;
+	case MF_EVENT_ROAM:
+		from = (struct mf_wg_path){ ev.remote, ev.local, ev.local_if };
+		mf_wg_roam(e->wg, ev.peer, &from);
+		break;
+	}
+	return true;
+}
+
+mf_nsec mf_engine_control(struct mf_engine *e, mf_nsec now)
+{
+	mf_nsec deadline;
+	bool more = true;
+
+	e->now = now;
+	__atomic_store_n(&e->shared.events_waiting, 0, __ATOMIC_SEQ_CST);
+	for (int i = 0; i < EVENTS_AT_ONCE && more; i++)
+		more = handle(e);
+	mf_wg_tick(e->wg, now);
+	for (unsigned i = 0; i < e->n_workers; i++)
+		push_waiting(e, i);
+	deadline = mf_wg_deadline(e->wg);
+	if (more)
+		return now;
+	/* A worker that is busy passes a quiet point soon, but says nothing then. */
+	if (mf_reclaim_run(&e->reclaim) && now + MF_MSEC < deadline)
+		deadline = now + MF_MSEC;
+	return deadline;
+}
+
+void mf_engine_network_changed(struct mf_engine *e, mf_nsec now)
+{
+	e->now = now;
+	mf_wg_network_changed(e->wg, now);
+}
+
+/* ---- For UAPI ---------------------------------------------------------------------------------- */
+
+mf_err mf_engine_set_listen_port(struct mf_engine *e, struct mf_wg_device *d, uint16_t port,
+				 struct mf_errbuf *eb)
+{
+	struct mf_iface *f = iface_of(d);
+	uint8_t slot;
+	mf_err err;
+
+	if (port && f->slot != MF_NO_SLOT && e->slots[f->slot].port == port)
+		return MF_OK;
+	err = mf_slot_get(e, port, f->mark ? f->mark : e->options.mark, &slot, eb);
+	if (err)
+		return err;
+	mf_slot_put(e, f->slot);
+	f->slot = slot;
+	f->wanted_port = port;
+	mf_wg_device_set_listen_port(d, e->slots[slot].port);
+	return mf_publish(e, e->routes);
+}
+
+void mf_engine_set_fwmark(struct mf_engine *e, struct mf_wg_device *d, uint32_t mark)
+{
+	struct mf_iface *f = iface_of(d);
+	uint32_t effective = mark ? mark : e->options.mark;
+	struct mf_slot *s = f->slot == MF_NO_SLOT ? NULL : &e->slots[f->slot];
+
+	f->mark = mark;
+	mf_wg_device_set_fwmark(d, mark);
+	if (s && s->mark != effective && e->host.udp_set_mark) {
+		e->host.udp_set_mark(e->host.ctx, s->handle, effective);
+		s->mark = effective;
+	}
+}

@@ -1,0 +1,91 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * internal - the engine's own view of itself, shared by the files of this folder. Control thread only.
+ */
+#ifndef MF_ENGINE_INTERNAL_H
+#define MF_ENGINE_INTERNAL_H
+
+#include "engine/engine.h"
+#include "engine/reclaim.h"
+
+enum { MF_NO_SLOT = 0xff };
+
+/* A peer whose endpoint was given by name, to be resolved again when it does not answer. */
+struct mf_named_peer {
+	struct mf_key public_key;
+	char *host;
+	uint16_t port;
+	struct mf_named_peer *next;
+};
+
+struct mf_iface {
+	struct mf_wg_iface wg; /* first: mf_wg_device_user points here */
+	char name[16];
+	struct mf_wg_device *device;
+	struct mf_engine *engine;
+	uint32_t mtu;
+	uint32_t mark; /* fwmark of the profile or of `wg set`; 0: the engine's */
+	struct mf_addr inside4, inside6;
+	uint8_t slot;
+	uint16_t wanted_port;
+	struct mf_named_peer *named;
+	bool in_profile; /* while a profile is applied: it names this interface */
+};
+
+/* A local UDP port; several interfaces may share one. */
+struct mf_slot {
+	void *handle;
+	uint16_t port;
+	uint32_t mark;
+	uint32_t users;
+	struct mf_engine *engine;
+};
+
+/* An order that did not fit its worker's ring. */
+struct mf_waiting_order {
+	struct mf_order order;
+	struct mf_waiting_order *next;
+};
+
+struct mf_engine {
+	struct mf_engine_host host;
+	struct mf_engine_options options;
+	struct mf_shared shared;
+	struct mf_wg *wg;
+	struct mf_ring *events;
+	struct mf_worker *workers[MF_WORKERS_MAX];
+	unsigned n_workers;
+	struct mf_waiting_order *waiting[MF_WORKERS_MAX];
+	struct mf_reclaim reclaim;
+	struct mf_snapshot *snap;
+	struct mf_route_table *routes;
+	struct mf_iface **ifaces; /* in the order of the profile */
+	uint32_t n_ifaces;
+	uint32_t n_hops; /* hop ids handed out so far */
+	struct mf_slot slots[MF_UDP_SLOTS];
+	struct mf_addr tunnel4, tunnel6;
+	uint32_t staged_max;
+	uint32_t default_mtu;
+	struct mf_trace *traces[MF_WORKERS_MAX];
+	bool tracing;
+	uint64_t refused[MF_DROP_COUNT]; /* handshake messages, by reason */
+	bool stopping;
+	mf_nsec now;
+};
+
+/* slots.c: finds or opens the socket for an interface's port; gives it up. */
+MF_MUST_CHECK mf_err mf_slot_get(struct mf_engine *e, uint16_t port, uint32_t mark, uint8_t *slot,
+				 struct mf_errbuf *eb);
+void mf_slot_put(struct mf_engine *e, uint8_t slot);
+
+/* apply.c: publishes a snapshot made from the interfaces as they are now. */
+MF_MUST_CHECK mf_err mf_publish(struct mf_engine *e, struct mf_route_table *routes);
+void mf_iface_free(void *iface);
+
+/* events.c: what the WireGuard core calls; orders that are of no use any more. */
+void mf_events_host(struct mf_engine *e, struct mf_wg_host *host);
+void mf_events_forget(struct mf_engine *e);
+/* The same: as struct mf_lpm_reclaim and struct mf_wg_host want it; ctx is the engine. */
+void mf_engine_defer(void *ctx, void (*fn)(void *obj), void *obj);
+
+#endif

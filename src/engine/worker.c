@@ -1,0 +1,125 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * worker - one worker's pass: what the control thread ordered, then inputs, graph and jobs; and how it
+ * goes to sleep without missing anything.
+ */
+#include "engine/engine.h"
+#include "nodes/pg.h"
+#include "nodes/stage.h"
+
+static void send(struct mf_worker *w, const struct mf_order *o)
+{
+	struct mf_pkt *p = mf_pkt_small(w->pool);
+
+	mf_count(&w->graph.ledger.created, 1);
+	if (!p) {
+		mf_graph_lose(&w->graph, MF_DROP_BUFFERS, 1);
+		return;
+	}
+	memcpy(p->data, o->bytes, o->len);
+	p->len = o->len;
+	p->segments = 1;
+	p->tos = o->tos;
+	p->rx_port = o->slot;
+	p->remote = o->to.remote;
+	p->local = o->to.local;
+	p->local_if = o->to.local_if;
+	mf_graph_put(&w->graph, mf_graph_find(&w->graph, "udp-output"), p);
+}
+
+static void set_udp(struct mf_worker *w, const struct mf_order *o)
+{
+	for (unsigned i = 0; i < 2; i++)
+		if (w->udp[o->slot].port[i].release)
+			w->udp[o->slot].port[i].release(w->udp[o->slot].port[i].ctx);
+	w->udp[o->slot] = o->udp;
+	w->udp_slots = 0;
+	for (uint32_t i = 0; i < MF_UDP_SLOTS; i++)
+		if (w->udp[i].port[0].send || w->udp[i].port[1].send)
+			w->udp_slots = i + 1;
+}
+
+static void obey(struct mf_worker *w, const struct mf_order *o)
+{
+	switch ((enum mf_order_kind)o->kind) {
+	case MF_ORDER_SEND:
+		send(w, o);
+		break;
+	case MF_ORDER_FLUSH_STAGED:
+		mf_wg_output_flush(w, o->peer);
+		break;
+	case MF_ORDER_DROP_STAGED:
+		mf_stage_drop(w, o->peer, (enum mf_drop)o->drop);
+		break;
+	case MF_ORDER_SET_UDP:
+		set_udp(w, o);
+		break;
+	case MF_ORDER_SET_TRACE:
+		w->graph.trace = o->trace;
+		break;
+	case MF_ORDER_SET_PG:
+		w->pg = o->pg;
+		break;
+	}
+}
+
+static uint32_t obey_all(struct mf_worker *w, mf_nsec now)
+{
+	struct mf_order o;
+	uint32_t n = 0;
+
+	w->graph.now = now;
+	for (; mf_ring_pop(w->orders, &o); n++)
+		obey(w, &o);
+	return n;
+}
+
+bool mf_worker_pass(struct mf_worker *w, mf_nsec now)
+{
+	/* The epoch first: whatever was unpublished before it began cannot be found below. */
+	uint64_t epoch = __atomic_load_n(&w->shared->epoch, __ATOMIC_SEQ_CST);
+	uint32_t work;
+
+	w->snap = __atomic_load_n(&w->shared->snap, __ATOMIC_ACQUIRE);
+	work = obey_all(w, now);
+	if (!mf_jobs_pending(&w->jobs))
+		__atomic_store_n(&w->seen, epoch, __ATOMIC_RELEASE);
+	work += mf_graph_pass(&w->graph, now);
+	if (mf_jobs_pending(&w->jobs)) {
+		mf_jobs_work(w);
+		mf_graph_drain(&w->graph);
+	}
+	work += (uint32_t)mf_wheel_run(&w->wheel, now, w);
+	if (!work && w->n_workers > 1)
+		work += mf_jobs_help(w);
+	return work || (w->pg && w->pg->sent < w->pg->count);
+}
+
+bool mf_worker_sleep(struct mf_worker *w, mf_nsec *deadline)
+{
+	uint32_t how = mf_jobs_pending(&w->jobs) ? MF_WORKER_WAITS_FOR_HELPER : MF_WORKER_QUIET;
+	uint32_t head = w->jobs.head % MF_JOBS;
+
+	/* Sequentially consistent against whoever pushes first and looks at `sleeping` then. */
+	__atomic_store_n(&w->sleeping, how, __ATOMIC_SEQ_CST);
+	__atomic_thread_fence(__ATOMIC_SEQ_CST);
+	if (mf_ring_len(w->orders) ||
+	    (how == MF_WORKER_WAITS_FOR_HELPER &&
+	     __atomic_load_n(&w->jobs.state[head], __ATOMIC_SEQ_CST) != MF_JOB_BUSY)) {
+		mf_worker_wake(w);
+		return false;
+	}
+	*deadline = mf_wheel_next(&w->wheel);
+	return true;
+}
+
+void mf_worker_wake(struct mf_worker *w)
+{
+	__atomic_store_n(&w->sleeping, MF_WORKER_AWAKE, __ATOMIC_SEQ_CST);
+	__atomic_thread_fence(__ATOMIC_SEQ_CST);
+}
+
+void mf_worker_set_tun(struct mf_worker *w, const struct mf_tun_port *port)
+{
+	w->tun = *port;
+}
