@@ -178,9 +178,6 @@ static void classify(const struct mf_gro *g, struct item *it)
 	it->flow = true;
 	if (v->l4_off != ip_len)
 		return;
-	/* The unused bit of the fragment word would be lost on cutting: be strict. */
-	if (v->ip_version == 4 && v->data[6] & 0x80)
-		return;
 	if (v->l4_proto == MF_IPPROTO_TCP ? !g->merge_tcp || !tcp_mergeable(v, &l4_len)
 					  : !g->merge_udp || !udp_mergeable(v, &l4_len))
 		return;

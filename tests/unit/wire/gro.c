@@ -278,7 +278,9 @@ static void feed_garbage(struct mf_gro *g)
 	size_t n = mf_prng_below(&rnd, sizeof(b));
 	uint8_t *at;
 
-	mf_prng_fill(&rnd, b, n);
+	mf_prng_fill(&rnd, b, sizeof(b));
+	b[0] = one_in(2) ? 0x55 : 0x45; /* no such version, or longer than it is */
+	b[2] = 1;
 	if (one_in(2)) {
 		assert_int_not_equal(feed(g, b, n, 1), MF_DROP_NONE);
 		return;
@@ -580,6 +582,23 @@ static void check_rule(struct rig *r, struct spec *s, int change, bool may)
 	rig_free(r, rig_flush(r, may ? 1 : 2));
 }
 
+/* A length field that does not match would be put right by merging. The sum is right. */
+static void feed_wrong_udp_len(struct rig *r)
+{
+	uint8_t b[2048];
+	struct spec s;
+	size_t len;
+
+	bulk_spec(&s, UDP);
+	len = slow_build(&s, b);
+	assert_int_equal(feed(&r->g, b, len, 1), MF_DROP_NONE);
+	mf_store_be16(b + 4, 1);
+	mf_store_be16(b + 24, (uint16_t)(len - 21));
+	slow_fill_csums(b, 20, UDP, len);
+	assert_int_equal(feed(&r->g, b, len, 1), MF_DROP_NONE);
+	rig_free(r, rig_flush(r, 2));
+}
+
 static void test_rules(void **state)
 {
 	struct spec s;
@@ -604,6 +623,7 @@ static void test_rules(void **state)
 	bulk_spec(&s, UDP); /* without a checksum */
 	s.zero_csum = true;
 	check_rule(&r, &s, 0, false);
+	feed_wrong_udp_len(&r);
 	bulk_spec(&s, TCP); /* options before the TCP header */
 	s.ip_opts = 8;
 	check_rule(&r, &s, 0, false);
