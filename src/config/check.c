@@ -189,12 +189,24 @@ static void check_port(struct mf_loader *l, uint32_t index)
 		}
 }
 
+/* The rule that auto_route makes lets packets with its own mark pass; others would go round in the
+ * tunnel for ever. */
+static void check_mark(struct mf_loader *l, const struct mf_config_interface *i)
+{
+	if (i->fwmark && l->cfg->tunnel.auto_route)
+		mf_config_error(
+			l->errs, mf_load_pos(&i->src, "fwmark"),
+			"`fwmark` does not go with `auto_route`, which needs a mark of its own; "
+			"remove it, or set `auto_route: false` in tunnel");
+}
+
 static void check_interface(struct mf_loader *l, uint32_t index)
 {
 	struct mf_config_interface *i = &l->cfg->interfaces[index];
 
 	check_name(l, index);
 	check_port(l, index);
+	check_mark(l, i);
 	check_mtu(l, &i->src, i->mtu, &i->addresses);
 	check_addresses(l, &i->addresses);
 	check_private_key(l, i);

@@ -192,11 +192,9 @@ void mf_config_nearest_try(struct mf_config_nearest *near, const char *name)
 {
 	size_t nw = strlen(near->word), nn = strlen(name);
 	size_t d = edits(near->word, nw, name, nn);
-	/* "peer" for "peers", "allowed_ip" for "allowed_ips", "adress" for "address"; but not "to" for
-	 * "mtu": a third of the letters may differ */
-	if (d > 1 + mf_min(nw, nn) / 4 || d >= mf_max(nw, nn))
-		return;
-	if (nw < 3 && d > 0)
+
+	/* one letter, in longer words a third of them: "adress", "ofice", but not "mars" for "bare" */
+	if (d > mf_max(mf_min(nw, nn) / 3, 1) || d >= mf_max(nw, nn) || (nw < 3 && d > 0))
 		return;
 	if (!near->name || d < near->distance) {
 		near->name = name;

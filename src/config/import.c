@@ -7,6 +7,7 @@
 
 #include "config/errors.h"
 #include "config/file.h"
+#include "config/load.h"
 #include "config/wgquick.h"
 
 #include <stdarg.h>
@@ -181,6 +182,13 @@ static bool fill(struct mf_config *cfg, const struct mf_wgquick *wg, const char 
 	cfg->tunnel.addresses = i->addresses;
 	cfg->tunnel.mtu = i->mtu;
 	cfg->tunnel.auto_route = !wg->table_off;
+	if (i->fwmark && cfg->tunnel.auto_route) {
+		mf_import_note(
+			im, 0,
+			"`FwMark` is not taken over: `auto_route` keeps our sockets out of the "
+			"tunnel with a mark of its own");
+		i->fwmark = 0;
+	}
 	if (!i->addresses.n)
 		mf_import_note(im, i->src.pos.line,
 			       "there is no `Address`: give the tunnel one before you use it");
@@ -203,7 +211,7 @@ static void print_profile(const struct mf_config *cfg, const char *name, struct 
 				       im->notes[i].text);
 		else
 			mf_text_printf(&im->profile, "# %s\n", im->notes[i].text);
-	mf_config_print(cfg, &im->profile, true);
+	mf_config_print_brief(cfg, &im->profile);
 }
 
 /* The profile must load. If it does not although all lines were fine, the reason is one that shows
@@ -234,8 +242,10 @@ static mf_err import(const char *text, size_t n, const char *name, struct mf_con
 				"the file is longer than %d KiB", MF_CONFIG_MAX_BYTES >> 10);
 	else
 		mf_wgquick_read(cfg->arena, text, n, name, &wg, im, errs);
-	if (errs->n + errs->not_kept != before)
+	if (errs->n + errs->not_kept != before) {
+		mf_config_errors_sort(errs, name);
 		return MF_E_MALFORMED;
+	}
 	filled = fill(cfg, &wg, name, im);
 	mf_wipe(&wg, sizeof(wg));
 	if (!filled || mf_config_arena_failed(cfg->arena))

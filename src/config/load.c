@@ -1,16 +1,13 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * load - a profile's text to a struct mf_config: the YAML tree is laid against the schema, section by
- * section, and every mismatch is an error of its own. Then check.c looks at the whole.
+ * load - a profile's tree to a struct mf_config: it is laid against the schema, section by section, and
+ * every mismatch is an error of its own.
  */
 #include "config/load.h"
 
 #include "config/errors.h"
-#include "config/file.h"
 #include "config/schema.h"
 #include "config/value.h"
-
-#include <stdlib.h>
 
 typedef void setter(struct mf_loader *l, const struct mf_field *f, const struct mf_yaml *node,
 		    void *section);
@@ -122,8 +119,6 @@ static void set_number(struct mf_loader *l, const struct mf_field *f, const stru
 	ok = f->type == MF_FIELD_BYTES ? mf_value_bytes(text, &n) : mf_value_number(text, &n);
 	if (!ok || !node->plain)
 		not_of_form(l, f, node, ok ? " in quotes" : "");
-	else if (n == 0 && f->zero)
-		store(f, section, 0);
 	else if (n < f->min || n > f->max)
 		not_of_form(l, f, node, "");
 	else
@@ -212,7 +207,7 @@ static uint32_t items_of(struct mf_loader *l, const struct mf_field *f, const st
 		return node->n;
 	}
 	if (node->type == MF_YAML_MAP)
-		mf_config_error(l->errs, node->pos, "`%s` must be a %s, not a map", f->key,
+		mf_config_error(l->errs, node->pos, "`%s` must be %s, not a map", f->key,
 				mf_field_form(f, form));
 	return node->type == MF_YAML_SCALAR && scalar(l, f, node);
 }
@@ -314,10 +309,10 @@ static bool type_is_here(struct mf_loader *l, const struct mf_yaml *item)
 			"`wireguard`",
 			mf_config_quote(type->text, quoted));
 	else
-		mf_config_error(l->errs, type->pos,
-				"unknown interface type %s%s; this version has `wireguard`",
+		mf_config_error(l->errs, type->pos, "unknown interface type %s%s",
 				mf_config_quote(type->text, quoted),
-				mf_config_nearest_hint(&near, hint));
+				near.name ? mf_config_nearest_hint(&near, hint)
+					  : "; this version has `wireguard`");
 	later = mf_config_arena_alloc(l->arena, sizeof(*later));
 	if (later && name && name->type == MF_YAML_SCALAR) {
 		*later = (struct mf_later_interface){ .name = name->text, .next = l->later };
@@ -488,160 +483,9 @@ static void load_section(struct mf_loader *l, const struct mf_schema *s, const s
 		src->node = NULL;
 }
 
-static uint32_t errors(const struct mf_config_errors *errs)
+void mf_load_sections(struct mf_loader *l, const struct mf_yaml *root)
 {
-	return errs->n + errs->not_kept;
-}
-
-bool mf_load_failed(const struct mf_loader *l)
-{
-	return errors(l->errs) != l->errors_before || mf_config_arena_failed(l->arena);
-}
-
-static const char *directory(struct mf_config_arena *arena, const char *path)
-{
-	const char *slash = strrchr(path, '/');
-
-	return mf_config_arena_text(arena, path, slash ? (size_t)(slash - path) + 1 : 0);
-}
-
-static void load_tree(struct mf_loader *l, const char *text, size_t n)
-{
-	struct mf_yaml *root = mf_yaml_read(l->arena, text, n, l->cfg->path, l->errs);
-
-	if (!root) {
-		if (!mf_load_failed(l))
-			mf_config_error(l->errs, (struct mf_config_pos){ .file = l->cfg->path },
-					"the profile is empty; docs/profile.md tells what goes in");
-		return;
-	}
-	if (root->type != MF_YAML_MAP) {
-		mf_config_error(l->errs, root->pos,
-				"a profile is a map of keys such as `version: 1`");
-		return;
-	}
 	load_section(l, &mf_schema_profile, root, l->cfg);
 	if (!mf_load_has(&l->cfg->src, "app_routing"))
 		l->cfg->app_routing.enabled = false;
-	mf_load_check(l);
-}
-
-static struct mf_config *new_config(const char *name)
-{
-	struct mf_config_arena *arena = mf_config_arena_new();
-	struct mf_config *cfg = arena ? mf_config_arena_alloc(arena, sizeof(*cfg)) : NULL;
-
-	if (!cfg) {
-		mf_config_arena_free(arena);
-		return NULL;
-	}
-	cfg->arena = arena;
-	cfg->path = mf_config_arena_text(arena, name, strlen(name));
-	return cfg;
-}
-
-static mf_err finish(struct mf_loader *l, struct mf_config **out)
-{
-	struct mf_config *cfg = l->cfg;
-	mf_err err = MF_OK;
-
-	if (mf_config_arena_failed(l->arena)) {
-		mf_config_error(l->errs, (struct mf_config_pos){ 0 },
-				"not enough memory to load the profile");
-		err = MF_E_NO_MEMORY;
-	} else if (mf_load_failed(l)) {
-		mf_config_errors_sort(l->errs, cfg->path);
-		err = l->err ? l->err : MF_E_MALFORMED;
-	}
-	if (err)
-		mf_config_free(cfg);
-	else
-		*out = cfg;
-	return err;
-}
-
-static mf_err no_memory(struct mf_config_errors *errs)
-{
-	mf_config_error(errs, (struct mf_config_pos){ 0 }, "not enough memory to load the profile");
-	return MF_E_NO_MEMORY;
-}
-
-mf_err mf_config_parse(const char *text, size_t n, const char *name, unsigned flags,
-		       struct mf_config **out, struct mf_config_errors *errs)
-{
-	struct mf_loader l = {
-		.cfg = new_config(name),
-		.flags = flags,
-		.errs = errs,
-		.errors_before = errors(errs),
-	};
-
-	*out = NULL;
-	if (!l.cfg)
-		return no_memory(errs);
-	l.arena = l.cfg->arena;
-	l.dir = directory(l.arena, name);
-	if (!l.cfg->path || !l.dir)
-		return finish(&l, out);
-	if (n > MF_CONFIG_MAX_BYTES)
-		mf_config_error(errs, (struct mf_config_pos){ .file = l.cfg->path },
-				"the profile is longer than %d KiB; put long lists into files",
-				MF_CONFIG_MAX_BYTES >> 10);
-	else
-		load_tree(&l, text, n);
-	return finish(&l, out);
-}
-
-static void refuse_shared(struct mf_loader *l, const struct mf_file *f)
-{
-	if (!l->secret.line || !mf_file_is_shared(f))
-		return;
-	mf_config_error(
-		l->errs, l->secret,
-		"there is a key in this profile, but others can read or change it (mode %04o); "
-		"run: chmod 600 %s",
-		f->mode, l->cfg->path);
-	l->err = MF_E_PERMISSION;
-}
-
-mf_err mf_config_load(const char *path, struct mf_config **out, struct mf_config_errors *errs)
-{
-	struct mf_loader l = {
-		.cfg = new_config(path),
-		.errs = errs,
-		.errors_before = errors(errs),
-	};
-	struct mf_errbuf why;
-	struct mf_file f;
-
-	*out = NULL;
-	if (!l.cfg)
-		return no_memory(errs);
-	l.arena = l.cfg->arena;
-	l.dir = directory(l.arena, path);
-	if (!l.cfg->path || !l.dir)
-		return finish(&l, out);
-	l.err = mf_file_read(path, MF_CONFIG_MAX_BYTES, l.arena, &f, &why);
-	if (l.err) {
-		mf_config_error(errs, (struct mf_config_pos){ 0 }, "%s", why.text);
-		return finish(&l, out);
-	}
-	load_tree(&l, f.text, f.n);
-	refuse_shared(&l, &f);
-	return finish(&l, out);
-}
-
-void mf_config_free(struct mf_config *cfg)
-{
-	if (cfg)
-		mf_config_arena_free(cfg->arena);
-}
-
-const struct mf_config_interface *mf_config_find_interface(const struct mf_config *cfg,
-							   const char *name)
-{
-	for (uint32_t i = 0; i < cfg->n_interfaces; i++)
-		if (!strcmp(cfg->interfaces[i].name, name))
-			return &cfg->interfaces[i];
-	return NULL;
 }

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * load - what the parts of the loader share: load.c fills the structs, check.c looks at what only
- * shows when they are all there.
+ * load - what the parts of the loader share: load.c fills the structs, check.c and rules.c look at
+ * what only shows when they are all there.
  */
 #ifndef MF_CONFIG_LOAD_H
 #define MF_CONFIG_LOAD_H
@@ -42,9 +42,14 @@ bool mf_load_has(const struct mf_config_src *src, const char *key);
 /* Something has been found wrong. */
 bool mf_load_failed(const struct mf_loader *l);
 
+/* Fills cfg from the profile's root, which is a map. */
+void mf_load_sections(struct mf_loader *l, const struct mf_yaml *root);
 /* Keys from files, cross references, and the rules. Only adds errors. */
 void mf_load_check(struct mf_loader *l);
 /* Fills cfg->rules; half of mf_load_check. */
 void mf_load_rules(struct mf_loader *l);
+
+/* As mf_config_print with secrets, but without what says no more than the default. */
+void mf_config_print_brief(const struct mf_config *cfg, struct mf_text *out);
 
 #endif

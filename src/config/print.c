@@ -3,6 +3,7 @@
  * print - a struct mf_config as canonical text: the schema's order, every default written out, so
  * that it parses back to an equal one and two profiles can be compared with diff.
  */
+#include "config/load.h"
 #include "config/schema.h"
 #include "config/tree.h"
 #include "config/value.h"
@@ -10,6 +11,7 @@
 struct printer {
 	struct mf_text *out;
 	bool with_secrets;
+	bool brief; /* leave out what says no more than the default */
 };
 
 static void print_section(struct printer *p, const struct mf_schema *s, const void *section,
@@ -244,6 +246,26 @@ static void print_field(struct printer *p, const struct mf_field *f, const void 
 	}
 }
 
+/* Names are worth saying even then. */
+static bool is_default(struct printer *p, const struct mf_field *f, const void *section)
+{
+	struct mf_text text = { 0 };
+	struct printer probe = { .out = &text, .brief = true };
+	bool same = false;
+
+	if (f->type == MF_FIELD_MAP && !f->required && !f->def_text) {
+		print_section(&probe, f->sub, at(section, f->at), 0, true);
+		same = text.s && !strcmp(text.s, "{}\n");
+	} else if (f->def && f->type != MF_FIELD_NAME) {
+		print_scalar(&probe, f, section);
+		same = text.s && !strncmp(text.s + 1, f->def, strlen(f->def)) &&
+		       text.s[1 + strlen(f->def)] == '\n';
+	}
+	p->out->failed |= text.failed;
+	mf_text_free(&text);
+	return same;
+}
+
 /* Behind "key:" (then each field gets its line) or behind "- " (then the first one stands there). */
 static void print_section(struct printer *p, const struct mf_schema *s, const void *section,
 			  unsigned depth, bool in_list)
@@ -251,7 +273,8 @@ static void print_section(struct printer *p, const struct mf_schema *s, const vo
 	unsigned printed = 0;
 
 	for (size_t i = 0; i < s->n_fields; i++) {
-		if (!has_value(&s->fields[i], section))
+		if (!has_value(&s->fields[i], section) ||
+		    (p->brief && is_default(p, &s->fields[i], section)))
 			continue;
 		if (!printed && !in_list && depth)
 			mf_text_printf(p->out, "\n");
@@ -267,6 +290,13 @@ static void print_section(struct printer *p, const struct mf_schema *s, const vo
 void mf_config_print(const struct mf_config *cfg, struct mf_text *out, bool with_secrets)
 {
 	struct printer p = { .out = out, .with_secrets = with_secrets };
+
+	print_section(&p, &mf_schema_profile, cfg, 0, false);
+}
+
+void mf_config_print_brief(const struct mf_config *cfg, struct mf_text *out)
+{
+	struct printer p = { .out = out, .with_secrets = true, .brief = true };
 
 	print_section(&p, &mf_schema_profile, cfg, 0, false);
 }

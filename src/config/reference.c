@@ -6,7 +6,7 @@
 #include "config/schema.h"
 
 static const char intro[] =
-	"<!-- Made by tools/profile-doc from src/config/schema.c; do not edit. -->\n"
+	"<!-- Made by tools/profile_doc.c from src/config/schema.c; do not edit. -->\n"
 	"# Profile reference\n"
 	"\n"
 	"A profile is one YAML document. Unknown keys, duplicate keys, wrong types and values out "

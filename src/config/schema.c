@@ -156,7 +156,7 @@ static const struct mf_field peer_fields[] = {
 	{ .key = "persistent_keepalive",
 	  .type = MF_FIELD_NUMBER,
 	  NUM(mf_config_peer, persistent_keepalive),
-	  .min = 1,
+	  .min = 0,
 	  .max = 65535,
 	  .zero = "off",
 	  .def = "off",
@@ -220,11 +220,12 @@ static const struct mf_field interface_fields[] = {
 	{ .key = "fwmark",
 	  .type = MF_FIELD_NUMBER,
 	  NUM(mf_config_interface, fwmark),
-	  .min = 1,
+	  .min = 0,
 	  .max = UINT32_MAX,
 	  .zero = "off",
 	  .def = "off",
-	  .doc = "Mark of our UDP packets. `off`: the mark that `auto_route` uses, if that is on.",
+	  .doc = "Mark of our UDP packets, for rules of your own. Only with `auto_route: false`; "
+		 "`auto_route` has a mark of its own.",
 	  .example = "0xca6c" },
 	{ .key = "peers",
 	  .type = MF_FIELD_MAPS,
@@ -428,7 +429,7 @@ static const char *number_form(const struct mf_field *f, char out[MF_FIELD_FORM_
 	if (f->min == f->max)
 		n = snprintf(out, MF_FIELD_FORM_LEN, "%llu", (unsigned long long)f->min);
 	else
-		n = snprintf(out, MF_FIELD_FORM_LEN, "number %llu..%llu",
+		n = snprintf(out, MF_FIELD_FORM_LEN, "a number %llu..%llu",
 			     (unsigned long long)f->min, (unsigned long long)f->max);
 	if (f->zero)
 		(void)snprintf(out + n, MF_FIELD_FORM_LEN - (size_t)n, " or `%s`", f->zero);
@@ -439,20 +440,20 @@ const char *mf_field_form(const struct mf_field *f, char out[MF_FIELD_FORM_LEN])
 {
 	static const char *const words[] = {
 		[MF_FIELD_BOOL] = "`true` or `false`",
-		[MF_FIELD_NAME] = "name: 1..15 of `A-Z a-z 0-9 _ = + . -`",
-		[MF_FIELD_TEXT] = "name",
+		[MF_FIELD_NAME] = "a name: 1..15 of `A-Z a-z 0-9 _ = + . -`",
+		[MF_FIELD_TEXT] = "a name",
 		[MF_FIELD_INTERFACE] = "`wireguard`",
-		[MF_FIELD_PUBLIC_KEY] = "key: 32 bytes in base64",
-		[MF_FIELD_SECRET_KEY] = "key: 32 bytes in base64",
-		[MF_FIELD_FILE] = "path",
-		[MF_FIELD_FILES] = "list of paths",
-		[MF_FIELD_PREFIX] = "prefix",
-		[MF_FIELD_PREFIXES] = "list of prefixes",
-		[MF_FIELD_ALLOWED] = "list of prefixes",
-		[MF_FIELD_ADDRESSES] = "list of addresses with prefix length",
+		[MF_FIELD_PUBLIC_KEY] = "a key: 32 bytes in base64",
+		[MF_FIELD_SECRET_KEY] = "a key: 32 bytes in base64",
+		[MF_FIELD_FILE] = "a path",
+		[MF_FIELD_FILES] = "a list of paths",
+		[MF_FIELD_PREFIX] = "a prefix",
+		[MF_FIELD_PREFIXES] = "a list of prefixes",
+		[MF_FIELD_ALLOWED] = "a list of prefixes",
+		[MF_FIELD_ADDRESSES] = "a list of addresses with prefix length",
 		[MF_FIELD_HOST] = "`host:port`; host is a name, an IPv4 or [IPv6] address",
-		[MF_FIELD_MAP] = "section",
-		[MF_FIELD_MAPS] = "list of sections",
+		[MF_FIELD_MAP] = "a section",
+		[MF_FIELD_MAPS] = "a list of sections",
 		[MF_FIELD_NAMED_MAPS] = "name → section",
 		[MF_FIELD_LATER] = "–",
 	};
@@ -460,9 +461,9 @@ const char *mf_field_form(const struct mf_field *f, char out[MF_FIELD_FORM_LEN])
 	if (f->type == MF_FIELD_NUMBER)
 		return number_form(f, out);
 	if (f->type == MF_FIELD_BYTES)
-		(void)snprintf(out, MF_FIELD_FORM_LEN, "size %lluMiB..%lluGiB, like `48MiB` or `64M`",
-			       (unsigned long long)(f->min >> 20),
-			       (unsigned long long)(f->max >> 30));
+		(void)snprintf(
+			out, MF_FIELD_FORM_LEN, "a size %lluMiB..%lluGiB, like `48MiB` or `64M`",
+			(unsigned long long)(f->min >> 20), (unsigned long long)(f->max >> 30));
 	else
 		(void)snprintf(out, MF_FIELD_FORM_LEN, "%s", words[f->type]);
 	return out;

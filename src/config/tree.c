@@ -15,6 +15,8 @@ struct reader {
 	struct mf_config_arena *arena;
 	struct mf_config_errors *errs;
 	const char *file;
+	const char *text;
+	size_t n;
 	struct mf_yaml *root;
 	struct mf_yaml *open[MF_CONFIG_MAX_DEPTH + 1]; /* the maps and lists we are in */
 	uint32_t depth, nodes;
@@ -48,6 +50,21 @@ static void wipe_event(yaml_event_t *ev)
 		mf_wipe(ev->data.scalar.value, ev->data.scalar.length);
 }
 
+/* The reader fails before the scanner has counted lines. */
+static struct mf_config_pos pos_of_byte(const struct reader *r, size_t offset)
+{
+	struct mf_config_pos pos = { .file = r->file, .line = 1, .col = 1 };
+
+	for (size_t i = 0; i < offset && i < r->n; i++) {
+		pos.col++;
+		if (r->text[i] != '\n')
+			continue;
+		pos.line++;
+		pos.col = 1;
+	}
+	return pos;
+}
+
 static void scanner_error(struct reader *r)
 {
 	const yaml_parser_t *p = &r->parser;
@@ -57,9 +74,9 @@ static void scanner_error(struct reader *r)
 		mf_config_error(r->errs, (struct mf_config_pos){ .file = r->file },
 				"not enough memory to read the profile");
 	else if (p->error == YAML_READER_ERROR)
-		mf_config_error(r->errs, (struct mf_config_pos){ .file = r->file },
-				"not a UTF-8 text: %s at byte %zu",
-				p->problem ? p->problem : "unreadable", p->problem_offset);
+		mf_config_error(r->errs, pos_of_byte(r, p->problem_offset),
+				"not a text in UTF-8: %s; take it out",
+				p->problem ? p->problem : "unreadable");
 	else
 		mf_config_error(r->errs, pos_of(r, p->problem_mark),
 				"not valid YAML: %s; look at the indentation, quotes and brackets "
@@ -275,6 +292,13 @@ struct mf_yaml *mf_yaml_read(struct mf_config_arena *arena, const char *text, si
 {
 	struct reader r = { .arena = arena, .errs = errs, .file = file };
 
+	/* told that it is UTF-8, libyaml does not look for a byte order mark */
+	if (n >= 3 && !memcmp(text, "\xef\xbb\xbf", 3)) {
+		text += 3;
+		n -= 3;
+	}
+	r.text = text;
+	r.n = n;
 	if (!yaml_parser_initialize(&r.parser)) {
 		mf_config_error(errs, (struct mf_config_pos){ .file = file },
 				"not enough memory to read the profile");
