@@ -20,11 +20,11 @@ enum {
 struct change {
 	const struct mf_lpm_entry *e;
 	size_t n, first, n_slots;
-	uint64_t *slot;         /* [n_slots]: as they will be */
-	uint32_t *start;        /* [n_slots + 2]: where the bucket begins in `order` */
-	uint32_t *order;        /* indices into e, by bucket */
-	uint64_t wide;          /* as it will be */
-	uint32_t fallback;      /* as it will be */
+	uint64_t *slot;    /* [n_slots]: as they will be */
+	uint32_t *start;   /* [n_slots + 2]: where the bucket begins in `order` */
+	uint32_t *order;   /* indices into e, by bucket */
+	uint64_t wide;     /* as it will be */
+	uint32_t fallback; /* as it will be */
 	struct mf_lpm_entry *work;
 	size_t work_cap;
 };
@@ -461,11 +461,12 @@ static void check_entry(const struct mf_lpm *t, unsigned len, uint32_t value)
 
 mf_err mf_lpm_insert(struct mf_lpm *t, const uint8_t *addr, unsigned len, uint32_t value)
 {
-	struct mf_lpm_entry e = masked(addr, len);
+	struct mf_lpm_entry e;
 	size_t before = t->count;
 	mf_err err;
 
 	check_entry(t, len, value);
+	e = masked(addr, len);
 	e.value = value;
 	err = apply(t, &e, 1);
 	if (t->grows && t->top->bits == 0 && t->count > before && t->count >= GROW_AT &&
@@ -483,11 +484,12 @@ mf_err mf_lpm_insert(struct mf_lpm *t, const uint8_t *addr, unsigned len, uint32
 
 mf_err mf_lpm_remove(struct mf_lpm *t, const uint8_t *addr, unsigned len)
 {
-	struct mf_lpm_entry e = masked(addr, len);
+	struct mf_lpm_entry e;
 	mf_err err;
 
 	if (mf_lpm_get(t, addr, len) == MF_LPM_NONE)
 		return MF_E_NOT_FOUND;
+	e = masked(addr, len);
 	err = apply(t, &e, 1);
 	if (t->grows && t->top->bits && t->count < SHRINK_BELOW)
 		rebase(t, 0);

@@ -23,10 +23,11 @@ struct ref {
 	unsigned tag;
 };
 
-/* One node before it is written. `kids` marks addresses that go on to a child. */
+/* One node before it is written. */
 struct sketch {
 	uint32_t value[256];
-	uint64_t kids[4], edge[4];
+	uint64_t kids[4]; /* bytes that go on to a child */
+	uint64_t edge[4]; /* where the leaf changes; before find_edges: where it may */
 	size_t n_kids, n_leaves;
 	uint32_t max_value;
 };
@@ -81,36 +82,48 @@ static void paint(struct sketch *s, const struct nodes *b, size_t lo, size_t hi,
 		  uint32_t inherit)
 {
 	memset(s->kids, 0, sizeof(s->kids));
+	memset(s->edge, 0, sizeof(s->edge));
+	set_bit(s->edge, 0);
 	for (size_t i = 0; i < 256; i++)
 		s->value[i] = inherit;
 	/* The shorter comes first, so the longer paints over it. */
 	for (size_t i = lo; i < hi; i++) {
 		const struct mf_lpm_entry *e = &b->e[i];
 		size_t bits = e->len - 8 * depth, first = e->addr[depth];
+		size_t end = first + (bits > 8 ? 1 : (size_t)256 >> bits);
 
+		set_bit(s->edge, first);
+		if (end < 256)
+			set_bit(s->edge, end);
 		if (bits > 8)
 			set_bit(s->kids, first);
 		else
-			for (size_t k = 0; k < (size_t)256 >> bits; k++)
-				s->value[first + k] = e->value;
+			for (size_t k = first; k < end; k++)
+				s->value[k] = e->value;
 	}
 }
 
 static void find_edges(struct sketch *s)
 {
-	memset(s->edge, 0, sizeof(s->edge));
 	s->n_kids = s->n_leaves = 0;
 	s->max_value = 0;
-	for (size_t i = 0; i < 256; i++) {
-		bool kid = bit(s->kids, i);
+	for (size_t w = 0; w < 4; w++) {
+		uint64_t edge = s->edge[w];
 
-		if (i == 0 || kid || bit(s->kids, i - 1) || s->value[i] != s->value[i - 1]) {
-			set_bit(s->edge, i);
+		for (uint64_t left = edge; left; left &= left - 1) {
+			size_t i = 64 * w + (size_t)__builtin_ctzll(left);
+			bool kid = bit(s->kids, i);
+
+			s->n_kids += kid;
+			if (i && !kid && !bit(s->kids, i - 1) && s->value[i] == s->value[i - 1]) {
+				edge ^= left & -left;
+				continue;
+			}
 			s->n_leaves++;
+			if (!kid && s->value[i] > s->max_value)
+				s->max_value = s->value[i];
 		}
-		s->n_kids += kid;
-		if (!kid && s->value[i] > s->max_value)
-			s->max_value = s->value[i];
+		s->edge[w] = edge;
 	}
 }
 
@@ -129,16 +142,14 @@ static void write_leaves(const struct sketch *s, struct mf_lpm_node *node, unsig
 	memcpy(node->edge, s->edge, sizeof(node->edge));
 	for (unsigned w = 0; w < 4; w++) {
 		node->before |= n << 8 * w;
-		n += mf_lpm_popcount(s->edge[w]);
-	}
-	for (size_t i = 0; i < 256; i++) {
-		uint32_t leaf;
+		for (uint64_t left = s->edge[w]; left; left &= left - 1) {
+			size_t i = 64 * w + (size_t)__builtin_ctzll(left);
+			uint32_t leaf = bit(s->kids, i) ? kid++ : s->value[i];
 
-		if (!bit(s->edge, i))
-			continue;
-		leaf = bit(s->kids, i) ? kid++ : s->value[i];
-		for (unsigned k = 0; k < 1u << tag; k++)
-			*to++ = (uint8_t)(leaf >> 8 * k);
+			for (unsigned k = 0; k < 1u << tag; k++)
+				*to++ = (uint8_t)(leaf >> 8 * k);
+			n++;
+		}
 	}
 }
 
@@ -256,7 +267,7 @@ static struct mf_lpm_meta measure(const struct mf_lpm_entry *e, size_t n)
 	return (struct mf_lpm_meta){
 		.n = (uint32_t)n,
 		.alen = (bits + 7) / 8 & 31,
-		.vlen = (values >> 24  ? 4
+		.vlen = (values >> 24   ? 4
 			 : values >> 16 ? 3
 			 : values >> 8  ? 2
 					: 1),
