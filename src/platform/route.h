@@ -4,6 +4,7 @@
  * sockets out by a mark, undoes it exactly, and tells where a packet would go.
  *
  * The scheme, in both families, is that of wg-quick with numbers of our own:
+ *	19781: from all fwmark 0x4d460000 lookup main          if there are included prefixes
  *	19782: from all to INCLUDED lookup 19782               one for each included prefix
  *	19783: from all to LAN lookup main                     one for each excluded prefix
  *	19784: from all lookup main suppress_prefixlength 0    routes more specific than the default
@@ -22,6 +23,7 @@
 enum {
 	MF_ROUTE_TABLE = 0x4d46,    /* 19782 */
 	MF_ROUTE_MARK = 0x4d460000, /* 1296433152 */
+	MF_ROUTE_RULE_OWN = 19781,
 	MF_ROUTE_RULE_INCLUDE = 19782,
 	MF_ROUTE_RULE_EXCLUDE = 19783,
 	MF_ROUTE_RULE_MAIN = 19784,
@@ -43,9 +45,14 @@ struct mf_route;
 
 /* Removes leftovers, then adds routes and rules, the rule that switches traffic over last. Where
  * strict reverse path filtering (rp_filter 1) would drop the answers to our own sockets it is made
- * loose (2) on the interfaces concerned. NULL: `eb` says why, and nothing is left. MF_E_CONFLICT in
+ * loose (2) on the interfaces concerned:
+ * the kernel looks for the way back to the sender without our mark, and finds the tunnel. (wg-quick's
+ * src_valid_mark only helps with a firewall rule that restores marks.) NULL: `eb` says why, and nothing is left. MF_E_CONFLICT in
  * `*err` (may be NULL): another live tunnel uses our table. Control thread; needs CAP_NET_ADMIN. */
 struct mf_route *mf_route_up(const struct mf_route_options *o, mf_err *err, struct mf_errbuf *eb);
+/* Adds again what has gone meanwhile: routes go when the device is set down, rules when somebody
+ * removes them. After MF_NETMON_TUN_UP, MF_NETMON_RULES and MF_NETMON_OVERRUN. */
+MF_MUST_CHECK mf_err mf_route_refresh(struct mf_route *r, struct mf_errbuf *eb);
 /* Takes back all that mf_route_up did. `r` may be NULL. */
 void mf_route_down(struct mf_route *r);
 
@@ -67,7 +74,7 @@ struct mf_route_path {
 /* MF_E_NOT_FOUND: unreachable. */
 MF_MUST_CHECK mf_err mf_route_lookup(const struct mf_addr *dst, uint32_t mark,
 				     struct mf_route_path *path);
-/* The path to the default route, when no endpoint is known. */
+/* The path of the default route, when no endpoint is known; IPv4 first. */
 MF_MUST_CHECK mf_err mf_route_lookup_default(uint32_t mark, struct mf_route_path *path);
 /* The largest inner MTU whose WireGuard datagrams fit a path: its MTU less IP, UDP, WireGuard header
  * and tag (60 bytes over IPv4, 80 over IPv6), at least 1280. */
