@@ -11,7 +11,7 @@ static uint16_t index_of(const struct mf_graph *g, const char *name)
 	for (uint32_t i = 0; i < g->n_nodes; i++)
 		if (strcmp(g->node[i].def->name, name) == 0)
 			return (uint16_t)i;
-	MF_ASSERT(!"an edge names a node that is not in the table");
+	MF_ASSERT(false && "an edge names a node that is not in the table");
 	return 0;
 }
 

@@ -372,7 +372,8 @@ void testnet_settle(struct testnet *t)
 
 			if (!e)
 				continue;
-			for (unsigned w = 0; w < mf_engine_worker_count(e); w++)
+			for (unsigned w = 0; w < (t->only_worker_0 ? 1 : mf_engine_worker_count(e));
+			     w++)
 				busy |= mf_worker_pass(mf_engine_worker(e, w), t->now);
 			busy |= mf_engine_control(e, t->now) <= t->now;
 		}

@@ -47,8 +47,9 @@ struct testnet {
 	struct mf_prng prng;
 	struct testnet_side side[TESTNET_SIDES];
 	uint32_t lose_per_1000;
-	bool cut;     /* nothing gets through */
-	bool swallow; /* udp-output succeeds, nothing is kept: benchmarks */
+	bool cut;           /* nothing gets through */
+	bool only_worker_0; /* the other workers have threads of their own */
+	bool swallow;       /* udp-output succeeds, nothing is kept: benchmarks */
 	enum mf_log_level log_level;
 };
 
