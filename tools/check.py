@@ -126,7 +126,7 @@ def build(count, name):
         shutil.rmtree(d)
         out, status = run(["meson", "setup", d] + options, env=env)
     if not status:
-        out, status = run(["ninja", "-C", d], env=env)
+        out, status = run(["ninja", "--quiet", "-C", d], env=env)
     if status:
         count.fail(f"build {name}", out)
         built[name] = None

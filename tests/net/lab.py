@@ -23,7 +23,6 @@ import re
 import shlex
 import shutil
 import signal
-import socket
 import subprocess
 import sys
 import tempfile
@@ -399,6 +398,46 @@ class Capture:
         return rdpcap(self.path)
 
 
+def kill_inside(namespaces):
+    """SIGKILL for every process in one of these network namespaces."""
+    for pid in filter(str.isdigit, os.listdir("/proc")):
+        try:
+            if os.readlink(f"/proc/{pid}/ns/net") in namespaces:
+                os.kill(int(pid), signal.SIGKILL)
+        except (FileNotFoundError, ProcessLookupError, PermissionError):
+            pass
+
+
+def load_saved(path):
+    """{name: pid} of a kept laboratory's hosts that still live, or None."""
+    try:
+        with open(path) as f:
+            state = json.load(f)
+    except (FileNotFoundError, ValueError):
+        return None
+    alive = {}
+    for name, (pid, netns) in state["hosts"].items():
+        try:
+            if os.readlink(f"/proc/{pid}/ns/net") == netns:     # the same, not a later process
+                alive[name] = pid
+        except OSError:
+            pass
+    return alive
+
+
+def close_saved(path):
+    """Take down a kept laboratory. True if there was one."""
+    alive = load_saved(path)
+    if alive is None:
+        return False
+    with open(path) as f:
+        state = json.load(f)
+    kill_inside({state["hosts"][n][1] for n in alive})
+    shutil.rmtree(state["dir"], ignore_errors=True)
+    os.unlink(path)
+    return bool(alive)
+
+
 class Lab:
     """The context in which hosts live. Leaving it ends everything that was started in it."""
 
@@ -417,7 +456,8 @@ class Lab:
         return self
 
     def __exit__(self, *exc):
-        self.close()
+        if not self.keep or exc[0]:
+            self.close()
         if self._old_term is not None:
             signal.signal(signal.SIGTERM, self._old_term)
             self._old_term = None
@@ -448,6 +488,13 @@ class Lab:
             h.add_addr(dev, *addrs)
         return a_dev, b_dev
 
+    def save(self, path):
+        """What close_saved() needs to take down a laboratory that was kept."""
+        state = {"dir": self.dir,
+                 "hosts": {h.name: [h.pid, h.netns] for h in self.hosts.values()}}
+        with open(path, "w") as f:
+            json.dump(state, f)
+
     def logs(self, lines=40):
         """The end of what every program said: for the report of a failed test."""
         text = []
@@ -467,14 +514,8 @@ class Lab:
         for h in self.hosts.values():
             for p in reversed(h.procs):
                 p.stop(max(0.0, end - time.monotonic()))
-        mine = {h.netns for h in self.hosts.values()}
         # What our programs started themselves (daemons): known by the namespace they are in.
-        for pid in filter(str.isdigit, os.listdir("/proc")):
-            try:
-                if os.readlink(f"/proc/{pid}/ns/net") in mine:
-                    os.kill(int(pid), signal.SIGKILL)
-            except (FileNotFoundError, ProcessLookupError, PermissionError):
-                pass
+        kill_inside({h.netns for h in self.hosts.values()})
         for h in self.hosts.values():
             h.p.kill()
             h.p.wait()

@@ -12,8 +12,6 @@ import ipaddress
 import random
 import time
 
-import pytest
-
 from lab import hostport
 from wgend import make
 

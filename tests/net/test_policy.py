@@ -8,12 +8,11 @@
 p1 and p2 masquerade, so the web server sees which of them a request came through.
 """
 import json
-import time
 
 import pytest
 
-from lab import hostport
-from wgend import make
+from lab import genkey, hostport
+from wgend import Peer, make
 
 pytestmark = pytest.mark.mintflow_only
 
@@ -43,7 +42,6 @@ def build(lab, ours="mintflow", routes=None, tweak=None, one_address=True):
         {"cidr": "198.18.66.7/32", "to": "wg0"},
     ], tweak=None)
     ours_end.peer(e1, ["0.0.0.0/0"], hostport("192.0.2.2", 51820))
-    from lab import genkey
     private2, public2 = (ours_end.private, ours_end.public) if one_address else genkey()
     address2 = "10.10.0.1/32" if one_address else "10.20.0.1/32"
 
@@ -58,7 +56,6 @@ def build(lab, ours="mintflow", routes=None, tweak=None, one_address=True):
             tweak(profile)
     ours_end.tweak = both
     e1.peer(ours_end, ["10.10.0.1/32"])
-    from wgend import Peer
     e2.peers.append(Peer(public2, [address2]))
     e1.start()
     e2.start()

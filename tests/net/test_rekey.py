@@ -7,7 +7,7 @@
 REKEY_AFTER_TIME cannot be shortened from outside, so this test takes two minutes and a quarter;
 it is started first and mostly waits. Loss of a single datagram at the change of keys is a failure.
 """
-import time
+import json
 
 import pytest
 
@@ -36,7 +36,6 @@ def test_rekey_in_a_running_transfer(lab, ours, initiator):
     sent, got, gap = pinger.stop()
     after = a.show()[b.public].handshake
     assert after - before >= 100, "no new handshake in 132 s of traffic"
-    import json
     t, u = json.loads(tcp.log()), json.loads(udp.log())
     stalls = [i["sum"]["start"] for i in t["intervals"] if i["sum"]["bytes"] == 0]
     assert not stalls, f"TCP stood still at {stalls}"

@@ -8,12 +8,10 @@ import dataclasses
 import ipaddress
 import json
 import os
-import re
 import shutil
 import signal
 import socket
 import subprocess
-import time
 
 from lab import LabError, genkey, hostport, is_v6, mintflow_path, wait_for
 
