@@ -363,20 +363,21 @@ struct testnet_item *testnet_app_recv(struct testnet_side *s)
 
 void testnet_settle(struct testnet *t)
 {
-	bool busy = true;
+	/* An order given in one round shows as work in the next. */
+	int idle = 0;
 
-	for (int round = 0; busy && round < 10000; round++) {
-		busy = false;
+	for (int round = 0; idle < 3 && round < 10000; round++) {
+		bool busy = false;
+
 		for (unsigned i = 0; i < TESTNET_SIDES; i++) {
 			struct mf_engine *e = t->side[i].engine;
+			unsigned n = e ? mf_engine_worker_count(e) : 0;
 
-			if (!e)
-				continue;
-			for (unsigned w = 0; w < (t->only_worker_0 ? 1 : mf_engine_worker_count(e));
-			     w++)
+			for (unsigned w = 0; w < (n && t->only_worker_0 ? 1 : n); w++)
 				busy |= mf_worker_pass(mf_engine_worker(e, w), t->now);
-			busy |= mf_engine_control(e, t->now) <= t->now;
+			busy |= e && mf_engine_control(e, t->now) <= t->now;
 		}
+		idle = busy ? 0 : idle + 1;
 	}
 }
 
