@@ -137,7 +137,8 @@ static inline size_t slow_build(const struct spec *s, uint8_t *o)
 	} else {
 		mf_store_be16(l4 + 4, (uint16_t)(len - ip_len));
 	}
-	memmove(o + slow_hdr_len(s), s->payload, s->n);
+	if (s->n)
+		memmove(o + slow_hdr_len(s), s->payload, s->n);
 	slow_fill_csums(o, ip_len, s->proto, len);
 	if (s->proto == UDP && s->zero_csum)
 		mf_store_be16(l4 + 6, 0);
