@@ -28,7 +28,6 @@
 	X(WG_NO_ENDPOINT, "the peer has no known endpoint")                                   \
 	X(WG_STAGED_FULL, "staged for a handshake, oldest dropped because the queue is full") \
 	X(WG_HANDSHAKE_GAVE_UP, "staged for a handshake that did not complete in 90 s")       \
-	X(WG_NONCES_USED_UP, "the session has used its last nonce")                           \
 	X(TOO_BIG, "longer than the MTU of the interface")                                    \
 	/* wg-input */                                                                        \
 	X(WG_SHORT, "shorter than any WireGuard message")                                     \
@@ -52,7 +51,6 @@
 	X(TUN_SEND, "the TUN device refused the packet")                                      \
 	X(UDP_SEND, "the UDP socket refused the datagram")                                    \
 	X(UDP_UNREACHABLE, "no route to the endpoint outside the tunnel")                     \
-	X(ICMP_RATE, "ICMP error not sent: above the rate limit")                             \
 	X(SHUTDOWN, "still queued when the engine stopped")
 
 enum mf_drop {

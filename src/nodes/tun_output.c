@@ -6,6 +6,19 @@
 
 enum { NEXT_DROP };
 
+/* What came out of a VPN says out of which one; the rest we have made ourselves. */
+static void note_origin(struct mf_graph *g, const struct mf_pkt *p)
+{
+	const struct mf_wg_iface *iface;
+
+	if (!p->owner) {
+		mf_trace_note(g->trace, p, "made here");
+		return;
+	}
+	iface = mf_wg_device_user(mf_wg_peer_device(p->owner));
+	mf_trace_note(g->trace, p, g->worker->snap->hop[iface->hop].name);
+}
+
 static uint32_t tun_output_run(struct mf_graph *g, struct mf_node *node, struct mf_pkt **pkts,
 			       uint16_t *next, uint32_t n)
 {
@@ -13,6 +26,10 @@ static uint32_t tun_output_run(struct mf_graph *g, struct mf_node *node, struct 
 	uint32_t failed = 0;
 
 	(void)node;
+	if (MF_UNLIKELY(g->trace != NULL))
+		for (uint32_t i = 0; i < n; i++)
+			if (pkts[i]->trace)
+				note_origin(g, pkts[i]);
 	if (w->tun.send)
 		w->tun.send(w->tun.ctx, w->pool, pkts, n);
 	for (uint32_t i = 0; i < n; i++) {

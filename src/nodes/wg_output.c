@@ -280,6 +280,8 @@ static uint32_t wg_output_run(struct mf_graph *g, struct mf_node *node, struct m
 			pkts[onward++] = p;
 			continue;
 		}
+		if (MF_UNLIKELY(p->trace != 0))
+			mf_trace_note(g->trace, p, hop->name);
 		translate(w->snap, hop, p);
 		add(w, &r, peer, hop, p);
 	}
