@@ -1,0 +1,202 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * Tests of src/config/print.c: random profiles print what parses back to the same.
+ */
+#include "config_test.h"
+
+static const char *word(struct mf_prng *g, const char *const *words)
+{
+	size_t n = 0;
+
+	while (words[n])
+		n++;
+	return words[mf_prng_below(g, n)];
+}
+#define WORD(g, ...) word(g, (const char *const[]){ __VA_ARGS__, NULL })
+
+static bool toss(struct mf_prng *g)
+{
+	return mf_prng_below(g, 2);
+}
+
+static void random_key(struct mf_prng *g, struct mf_text *out)
+{
+	char text[MF_KEY_BASE64_STRLEN];
+	struct mf_key k;
+
+	mf_prng_fill(g, &k, sizeof(k));
+	mf_key_to_base64(&k, text);
+	mf_text_printf(out, toss(g) ? "%s" : "'%s'", text);
+}
+
+static void random_prefix(struct mf_prng *g, struct mf_text *out)
+{
+	struct mf_prefix p = { 0 };
+	char text[MF_PREFIX_STRLEN];
+
+	mf_prng_fill(g, p.addr.b, 16);
+	p.addr.family = toss(g) ? MF_AF_IP6 : MF_AF_IP4;
+	if (p.addr.family == MF_AF_IP4)
+		memset(p.addr.b + 4, 0, 12);
+	p.len = (uint8_t)mf_prng_below(g, mf_addr_bits(&p.addr) + 1);
+	p = mf_prefix_mask(p);
+	mf_text_printf(out, "\"%s\"", mf_prefix_format(&p, text));
+}
+
+static void random_list(struct mf_prng *g, struct mf_text *out, unsigned most)
+{
+	mf_text_printf(out, "[");
+	for (uint64_t n = mf_prng_below(g, most + 1); n; n--) {
+		random_prefix(g, out);
+		mf_text_printf(out, ",");
+	}
+	mf_text_printf(out, "]");
+}
+
+static void random_peer(struct mf_prng *g, struct mf_text *out)
+{
+	mf_text_printf(out, "      - public_key: ");
+	random_key(g, out);
+	if (toss(g)) {
+		mf_text_printf(out, "\n        preshared_key: ");
+		random_key(g, out);
+	} else if (toss(g)) {
+		mf_text_printf(out, "\n        preshared_key_file: \"%s\"",
+			       WORD(g, "x", "/a b", "\\u00e4", "a\\\"b", "true"));
+	}
+	if (toss(g))
+		mf_text_printf(out, "\n        endpoint: \"%s:%u\"",
+			       WORD(g, "192.0.2.1", "[2001:db8::1]", "a.example", "[fe80::1%3]"),
+			       1 + (unsigned)mf_prng_below(g, 65535));
+	if (toss(g))
+		mf_text_printf(out, "\n        persistent_keepalive: %s",
+			       WORD(g, "off", "0", "1", "25", "65535"));
+	mf_text_printf(out, "\n        allowed_ips: ");
+	random_list(g, out, 7);
+	mf_text_printf(out, "\n");
+}
+
+static void random_interface(struct mf_prng *g, struct mf_text *out, unsigned index)
+{
+	mf_text_printf(out, "  - type: wireguard\n    name: %s%u\n",
+		       WORD(g, "wg", "vpn-", "\"=\"", "a.b_") + 0, index);
+	mf_text_printf(out, "    private_key: ");
+	random_key(g, out);
+	if (toss(g))
+		mf_text_printf(out, "\n    listen_port: %u", 1000 + index);
+	if (toss(g))
+		mf_text_printf(out, "\n    mtu: %s", WORD(g, "auto", "1280", "65520"));
+	if (toss(g))
+		mf_text_printf(out, "\n    address: [10.0.0.%u/24, \"fd00::%u\"]", 1 + index,
+			       1 + index);
+	mf_text_printf(out, "\n");
+	if (toss(g)) {
+		mf_text_printf(out, "    peers:\n");
+		for (uint64_t n = 1 + mf_prng_below(g, 3); n; n--)
+			random_peer(g, out);
+	}
+}
+
+/* Mostly valid; what is not is left out by the caller. */
+static void random_profile(struct mf_prng *g, struct mf_text *out)
+{
+	unsigned n = (unsigned)mf_prng_below(g, 4);
+
+	mf_text_printf(out, "version: 1\ntunnel:\n  name: %s\n  auto_route: %s\n",
+		       WORD(g, "mint0", "0", "null", "true", "'-'", "1e3"), WORD(g, "true", "false"));
+	if (toss(g))
+		mf_text_printf(out, "  mtu: %s\n  offload: { tso: %s, gro: %s }\n",
+			       WORD(g, "auto", "576", "1420"), WORD(g, "true", "false"),
+			       WORD(g, "true", "false"));
+	mf_text_printf(out, "limits: { memory: %s, workers: %s }\n",
+		       WORD(g, "48MiB", "64M", "16777217", "1G", "20000K"),
+		       WORD(g, "auto", "1", "64"));
+	if (n)
+		mf_text_printf(out, "interfaces:\n");
+	for (unsigned i = 0; i < n; i++)
+		random_interface(g, out, i);
+	mf_text_printf(out, "cidr_sets:\n  s: { cidrs: ");
+	random_list(g, out, 8);
+	mf_text_printf(out, ", files: [%s] }\n  \"a: #\": {}\n", WORD(g, "", "x", "/y/z, \"ä\\t\""));
+	mf_text_printf(out,
+		       "app_routing:\n  enabled: %s\n  routes:\n"
+		       "    - { cidr_set: s, to: drop }\n    - { cidr: ",
+		       WORD(g, "true", "true", "true", "false"));
+	random_prefix(g, out);
+	mf_text_printf(out, ", to: reject }\n");
+}
+
+static char *printed(const char *text, bool with_secrets)
+{
+	struct mf_config *cfg = parse_ok(text, MF_CONFIG_NO_FILES);
+	struct mf_text out = { 0 };
+
+	mf_config_print(cfg, &out, with_secrets);
+	assert_false(out.failed);
+	mf_config_free(cfg);
+	return out.s;
+}
+
+static void round_trip(void **state)
+{
+	struct mf_prng g = unit_prng("round trip");
+	unsigned loaded = 0;
+
+	(void)state;
+	for (int i = 0; i < 1500; i++) {
+		struct mf_config_errors errs = { 0 };
+		struct mf_text text = { 0 };
+		struct mf_config *cfg;
+		char *once, *twice;
+
+		random_profile(&g, &text);
+		/* names may be wrong, prefixes may clash */
+		if (mf_config_parse(text.s, text.len, "t", MF_CONFIG_NO_FILES, &cfg, &errs)) {
+			mf_config_errors_free(&errs);
+			mf_text_free(&text);
+			continue;
+		}
+		mf_config_free(cfg);
+		loaded++;
+		once = printed(text.s, true);
+		twice = printed(once, true);
+		assert_string_equal(once, twice);
+		free(once);
+		free(twice);
+		mf_text_free(&text);
+	}
+	assert_true(loaded > 300);
+}
+
+static void secrets_are_hidden(void **state)
+{
+	static const char text[] = "version: 1\ntunnel: {}\napp_routing: {}\ninterfaces:\n"
+				   "  - name: a\n    type: wireguard\n    private_key: " KEY_A "\n"
+				   "    peers: [{ public_key: " KEY_B ", preshared_key: " KEY_C
+				   " }]\n";
+	char *out = printed(text, false), *said;
+
+	(void)state;
+	assert_null(strstr(out, KEY_A));
+	assert_null(strstr(out, KEY_C));
+	assert_non_null(strstr(out, KEY_B));
+	assert_non_null(strstr(out, "private_key: \"(hidden)\""));
+	said = parse_fails(out);
+	assert_non_null(strstr(said, "private_key"));
+	free(said);
+	free(out);
+	out = printed(text, true);
+	assert_non_null(strstr(out, "private_key: " KEY_A));
+	assert_non_null(strstr(out, "preshared_key: " KEY_C));
+	free(out);
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(round_trip),
+		cmocka_unit_test(secrets_are_hidden),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}

@@ -1,0 +1,123 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * Tests of src/config/schema.c and reference.c: every key is documented and has a home in its struct,
+ * the committed page is what the schema says, and the sample profile loads.
+ *
+ *	reference DOCS      the directory docs/ of the tree
+ */
+#include "config_test.h"
+
+#include "config/schema.h"
+
+static const char *docs;
+
+static char *slurp(const char *name)
+{
+	enum { LONGEST = 1 << 18 };
+	char path[512], *text = calloc(1, LONGEST + 1);
+	FILE *f;
+
+	(void)snprintf(path, sizeof(path), "%s/%s", docs, name);
+	f = fopen(path, "r");
+	if (!f || !text)
+		fail_msg("cannot read %s", path);
+	(void)!fread(text, 1, LONGEST, f);
+	(void)fclose(f);
+	return text;
+}
+
+static void check_field(const struct mf_schema *s, const struct mf_field *f)
+{
+	const char *what = f->key;
+
+	if (!f->doc || strlen(f->doc) < 5 || f->doc[strlen(f->doc) - 1] != '.')
+		fail_msg("%s in %s is not documented in a sentence", what, s->title);
+	if (f->type == MF_FIELD_LATER)
+		return;
+	if (!f->example)
+		fail_msg("%s in %s has no example", what, s->title);
+	assert_true(f->at < s->size);
+	assert_true(f->at_n < s->size);
+	/* the first member of each struct is where it came from */
+	assert_true(f->at >= sizeof(struct mf_config_src));
+	assert_true(f->min <= f->max);
+	assert_false(f->required && f->def);
+	if (f->type == MF_FIELD_NUMBER || f->type == MF_FIELD_BYTES)
+		assert_true(f->size == 2 || f->size == 4 || f->size == 8);
+	assert_int_equal(f->sub != NULL, f->type == MF_FIELD_MAP || f->type == MF_FIELD_MAPS ||
+						 f->type == MF_FIELD_NAMED_MAPS);
+}
+
+static unsigned check_schema(const struct mf_schema *s)
+{
+	unsigned n = 0;
+
+	for (size_t i = 0; i < s->n_fields; i++) {
+		check_field(s, &s->fields[i]);
+		assert_ptr_equal(mf_schema_find(s, s->fields[i].key), &s->fields[i]);
+		n += 1 + (s->fields[i].sub ? check_schema(s->fields[i].sub) : 0);
+	}
+	return n;
+}
+
+static void every_key(void **state)
+{
+	(void)state;
+	assert_true(check_schema(&mf_schema_profile) > 40);
+}
+
+/* Examples with their key load, alone or in the smallest profile that has room for them. */
+static void examples_of_the_tunnel(void **state)
+{
+	const struct mf_field *tunnel = mf_schema_find(&mf_schema_profile, "tunnel");
+
+	(void)state;
+	for (size_t i = 0; i < tunnel->sub->n_fields; i++) {
+		const struct mf_field *f = &tunnel->sub->fields[i];
+		char text[512];
+
+		(void)snprintf(text, sizeof(text), "version: 1\napp_routing: {}\ntunnel:\n  %s: %s\n",
+			       f->key, f->example);
+		mf_config_free(parse_ok(text, 0));
+	}
+}
+
+static void page_is_current(void **state)
+{
+	char *page = slurp("profile.md");
+	struct mf_text made = { 0 };
+
+	(void)state;
+	mf_config_print_reference(&made);
+	if (strcmp(made.s, page) != 0)
+		fail_msg("docs/profile.md is out of date: profile-doc > docs/profile.md");
+	mf_text_free(&made);
+	free(page);
+}
+
+static void sample_loads(void **state)
+{
+	char *text = slurp("examples/profile.yaml");
+	struct mf_config *cfg = parse_ok(text, 0);
+
+	(void)state;
+	assert_int_equal(cfg->n_interfaces, 2);
+	assert_true(cfg->n_rules > 4);
+	mf_config_free(cfg);
+	free(text);
+}
+
+int main(int argc, char **argv)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(every_key),
+		cmocka_unit_test(examples_of_the_tunnel),
+		cmocka_unit_test(page_is_current),
+		cmocka_unit_test(sample_loads),
+	};
+
+	if (argc < 2)
+		return 2;
+	docs = argv[1];
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
