@@ -1,0 +1,59 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * internal - what the files of this folder share: the control object and the reports it can make.
+ */
+#ifndef MF_CONTROL_INTERNAL_H
+#define MF_CONTROL_INTERNAL_H
+
+#include "control/control.h"
+#include "control/request.h"
+#include "control/table.h"
+
+struct mf_capture;
+
+/* Traffic of an interface when somebody last asked: two of them make a rate. */
+struct mf_sample {
+	char name[16];
+	mf_nsec at;
+	uint64_t rx, tx;
+	double rx_rate, tx_rate; /* bytes a second, up to `at` */
+};
+
+enum { MF_CONTROL_CONNS_MAX = 32 };
+
+struct mf_control {
+	struct mf_engine *engine;
+	struct mf_control_host host;
+	struct mf_control_conn *conns;
+	uint32_t n_conns;
+	struct mf_sample *samples;
+	uint32_t n_samples;
+	struct mf_request request; /* the one being answered: too large for the stack */
+	struct mf_capture *capture;
+	struct mf_control_conn *capture_conn;
+};
+
+/* Sums over the peers of an interface. */
+struct mf_iface_traffic {
+	uint32_t peers, sessions;
+	uint64_t rx, tx;
+	double rx_rate, tx_rate;
+};
+/* Also takes a sample, when the last one is old enough. */
+void mf_iface_traffic(struct mf_control *c, const struct mf_iface_info *info, mf_nsec now,
+		      struct mf_iface_traffic *out);
+
+void mf_report_status(struct mf_control *c, struct mf_report *r, mf_nsec now);
+void mf_report_interfaces(struct mf_control *c, struct mf_report *r, mf_nsec now);
+void mf_report_peers(struct mf_control *c, struct mf_report *r, mf_nsec now);
+void mf_report_routes(struct mf_control *c, struct mf_report *r, bool all);
+void mf_report_nodes(struct mf_control *c, struct mf_report *r, bool all);
+void mf_report_drops(struct mf_control *c, struct mf_report *r, bool all);
+void mf_report_log(struct mf_control *c, struct mf_report *r, bool all);
+void mf_report_why(struct mf_control *c, struct mf_report *r, const struct mf_addr *dst, mf_nsec now);
+
+/* "2026-11-21T20:13:05Z" */
+enum { MF_WALL_STRLEN = 40 };
+const char *mf_wall_format(struct mf_wg_wall t, char out[MF_WALL_STRLEN]);
+
+#endif
