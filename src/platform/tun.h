@@ -85,7 +85,9 @@ MF_MUST_CHECK mf_err mf_tun_remove_address(struct mf_tun *t, const struct mf_pre
 					   struct mf_errbuf *eb);
 MF_MUST_CHECK mf_err mf_tun_set_up(struct mf_tun *t, bool up, struct mf_errbuf *eb);
 /* The largest super-packet the kernel may hand over: bytes (headers included, 64 KiB at most) and
- * segments. A super-packet that fills exactly one UDP_SEGMENT batch once encrypted costs one sendmsg. */
+ * segments. A super-packet that fills exactly one UDP_SEGMENT batch once encrypted costs one sendmsg.
+ * TCP keeps to it; longer batches of an application's UDP_SEGMENT then come as single packets
+ * (tests/assume/tun_super_packets.c), so do not set it lower than needed. */
 MF_MUST_CHECK mf_err mf_tun_set_gso_max(struct mf_tun *t, uint32_t bytes, uint32_t segments,
 					struct mf_errbuf *eb);
 /* Switches reading's offloads off or on again (those not offered stay off). The change applies to what
