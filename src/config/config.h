@@ -189,8 +189,8 @@ enum mf_config_flag {
 /* Reads and checks a whole profile. On success *out is the caller's and `errs` is empty; otherwise *out
  * is NULL and `errs` (never NULL) says everything that is wrong, in the order of the text. Errors:
  * MF_E_MALFORMED (the profile is wrong), MF_E_SYSTEM (cannot be read), MF_E_RANGE (the file is too
- * long), MF_E_PERMISSION (readable by
- * others although there are keys in it), MF_E_NO_MEMORY. Any thread. */
+ * long), MF_E_PERMISSION (others can read or change it, or a key file, although there are keys in it),
+ * MF_E_NO_MEMORY. Any thread. */
 MF_MUST_CHECK mf_err mf_config_load(const char *path, struct mf_config **out,
 				    struct mf_config_errors *errs);
 /* The same for text that is in memory. `name` stands for the file in messages, and relative paths are

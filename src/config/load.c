@@ -471,9 +471,11 @@ static void load_section(struct mf_loader *l, const struct mf_schema *s, const s
 	for (const struct mf_yaml *e = node->first; e; e = e->next) {
 		const struct mf_field *f = mf_schema_find(s, e->key);
 
+		if (e->type == MF_YAML_BAD)
+			continue;
 		if (!f)
 			unknown_key(l, s, e);
-		else if (e->type != MF_YAML_BAD)
+		else
 			setters[f->type](l, f, e, section);
 	}
 	for (size_t i = 0; i < s->n_fields; i++)
