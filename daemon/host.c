@@ -1,0 +1,110 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "daemon/host.h"
+
+#include <stdio.h>
+#include <unistd.h>
+
+#include "crypto/aead.h"
+#include "daemon/names.h"
+#include "daemon/ports.h"
+#include "daemon/reload.h"
+#include "daemon/workers.h"
+#include "platform/clock.h"
+#include "platform/random.h"
+
+static struct mf_wg_wall wall_clock(void *ctx)
+{
+	struct mf_wall now = mf_clock_wall();
+
+	(void)ctx;
+	return (struct mf_wg_wall){ .sec = (uint64_t)now.sec, .nsec = now.nsec };
+}
+
+static void wake_control(void *ctx)
+{
+	struct mf_daemon *d = ctx;
+
+	mf_poller_wake(d->poller);
+}
+
+struct mf_engine_host mf_host_engine(struct mf_daemon *d)
+{
+	return (struct mf_engine_host){
+		.ctx = d,
+		.log = d->log,
+		.rng = mf_random(),
+		.wall_clock = wall_clock,
+		.udp_open = mf_ports_udp_open,
+		.udp_close = mf_ports_udp_close,
+		.udp_set_mark = mf_ports_udp_set_mark,
+		.resolve = mf_names_resolve,
+		.wake_control = wake_control,
+		.wake_worker = mf_workers_wake,
+	};
+}
+
+/* The second number of /proc/self/statm: resident pages (proc(5)). */
+static uint64_t rss(void)
+{
+	unsigned long long size, resident = 0;
+	FILE *f = fopen("/proc/self/statm", "re");
+
+	if (!f)
+		return 0;
+	if (fscanf(f, "%llu %llu", &size, &resident) != 2)
+		resident = 0;
+	fclose(f);
+	return resident * (uint64_t)sysconf(_SC_PAGESIZE);
+}
+
+static void facts(void *ctx, struct mf_control_facts *out)
+{
+	static char features[80]; /* read by the caller during the call only */
+	struct mf_daemon *d = ctx;
+
+	out->name = d->config->tunnel.name;
+	out->profile = d->options.profile;
+	out->pid = (uint64_t)getpid();
+	out->started = d->started;
+	out->rss = rss();
+	out->memory_limit = d->config->limits.memory;
+	out->tun = mf_tun_name(d->tun);
+	out->tun_mtu = d->mtu;
+	out->tun_queues = mf_tun_queue_count(d->tun);
+	out->tun_features = mf_tun_features_format(mf_tun_features(d->tun), features);
+	out->aead = mf_aead_backend(mf_engine_worker(d->engine, 0)->aead);
+	out->auto_route = d->route != NULL;
+}
+
+static mf_err reload(void *ctx, mf_nsec now, struct mf_text *report)
+{
+	return mf_reload(ctx, now, report);
+}
+
+static void stop(void *ctx)
+{
+	struct mf_daemon *d = ctx;
+
+	mf_logf(&d->log, MF_LOG_INFO, "stopping, as asked by `mintflow stop`");
+	mf_daemon_stop(d, 0);
+}
+
+static void log_lines(void *ctx, uint32_t max, mf_control_log_fn *line, void *to)
+{
+	struct mf_daemon *d = ctx;
+
+	mf_logger_read(d->logger, max, line, to);
+}
+
+struct mf_control_host mf_host_control(struct mf_daemon *d)
+{
+	return (struct mf_control_host){
+		.ctx = d,
+		.wall_clock = wall_clock,
+		.facts = facts,
+		.reload = reload,
+		.stop = stop,
+		.log = log_lines,
+		.counters = mf_ports_counters,
+	};
+}

@@ -1,0 +1,200 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "daemon/names.h"
+
+#include <stdlib.h>
+
+#include "platform/clock.h"
+#include "platform/resolve.h"
+
+/* Seconds between questions about a name that has no address: doubles. */
+enum { RETRY_FIRST = 1, RETRY_MAX = 60 };
+
+enum state { IDLE, WANTED, ASKED };
+
+struct entry {
+	struct entry *next;
+	uint64_t tag; /* the engine's: which peer */
+	enum state state;
+	mf_nsec due;      /* WANTED: when to ask */
+	unsigned retry;   /* seconds until the next question after a failure; 0: none failed */
+	unsigned answers; /* so far: which address is next */
+	uint16_t port;
+	char name[];
+};
+
+struct mf_names {
+	struct mf_source source; /* first */
+	struct mf_daemon *daemon;
+	struct mf_resolver *resolver;
+	struct entry *list;
+};
+
+static struct entry *find(struct mf_names *n, uint64_t tag)
+{
+	for (struct entry *e = n->list; e; e = e->next)
+		if (e->tag == tag)
+			return e;
+	return NULL;
+}
+
+static struct entry *add(struct mf_names *n, const char *name, uint16_t port, uint64_t tag)
+{
+	size_t len = strlen(name) + 1;
+	struct entry *e = calloc(1, sizeof(*e) + len);
+
+	if (!e)
+		return NULL;
+	memcpy(e->name, name, len);
+	e->port = port;
+	e->tag = tag;
+	e->next = n->list;
+	n->list = e;
+	return e;
+}
+
+static void drop(struct mf_names *n, struct entry *gone)
+{
+	struct entry **at = &n->list;
+
+	while (*at != gone)
+		at = &(*at)->next;
+	*at = gone->next;
+	free(gone);
+}
+
+void mf_names_resolve(void *ctx, const char *name, uint16_t port, uint64_t tag)
+{
+	struct mf_daemon *d = ctx;
+	struct mf_names *n = d->names;
+	struct entry *e = n ? find(n, tag) : NULL;
+
+	if (e && (strcmp(e->name, name) != 0 || e->port != port)) {
+		drop(n, e); /* an answer under way finds no entry of this name */
+		e = NULL;
+	}
+	if (!e && n)
+		e = add(n, name, port, tag);
+	if (!e)
+		return;
+	if (e->state == IDLE || (e->state == WANTED && !e->retry)) {
+		e->state = WANTED;
+		e->due = 0;
+	}
+}
+
+mf_nsec mf_names_tick(struct mf_names *n, mf_nsec now)
+{
+	mf_nsec next = MF_NEVER;
+
+	for (struct entry *e = n->list; e; e = e->next) {
+		mf_err err;
+
+		if (e->state != WANTED)
+			continue;
+		if (e->due > now) {
+			next = mf_min(next, e->due);
+			continue;
+		}
+		err = mf_resolver_ask(n->resolver, e->name, e->port, e->tag);
+		if (err == MF_E_FULL)
+			return next; /* an answer under way calls us again */
+		e->state = err ? IDLE : ASKED;
+		if (err)
+			mf_logf(&n->daemon->log, MF_LOG_WARN,
+				"endpoint %s: not a name that can be asked for", e->name);
+	}
+	return next;
+}
+
+static void failed(struct mf_names *n, struct entry *e, const char *why, mf_nsec now)
+{
+	if (!e->retry)
+		mf_logf(&n->daemon->log, MF_LOG_WARN,
+			"endpoint %s: cannot be resolved: %s; trying again", e->name, why);
+	e->retry = e->retry ? (unsigned)mf_min(e->retry * 2, RETRY_MAX) : RETRY_FIRST;
+	e->state = WANTED;
+	e->due = now + e->retry * MF_SEC;
+}
+
+static void answered(struct mf_names *n, const struct mf_resolved *r, mf_nsec now)
+{
+	struct entry *e = find(n, r->tag);
+	char text[MF_ENDPOINT_STRLEN];
+	const struct mf_endpoint *addr;
+
+	if (!e || e->state != ASKED || strcmp(e->name, r->name) != 0)
+		return;
+	if (r->err || !r->n) {
+		failed(n, e, r->why ? r->why : mf_err_text(r->err), now);
+		return;
+	}
+	addr = &r->addr[e->answers++ % r->n];
+	e->retry = 0;
+	e->state = IDLE;
+	mf_logf(&n->daemon->log, MF_LOG_INFO, "endpoint %s is %s", e->name,
+		mf_endpoint_format(addr, text));
+	mf_engine_resolved(n->daemon->engine, e->tag, addr, now);
+}
+
+static void ready(struct mf_daemon *d, struct mf_source *s, uint32_t events)
+{
+	struct mf_names *n = d->names;
+	struct mf_resolved *r = malloc(sizeof(*r));
+
+	(void)s;
+	(void)events;
+	while (r && mf_resolver_take(n->resolver, r))
+		answered(n, r, mf_clock_now());
+	free(r);
+}
+
+struct mf_names *mf_names_new(struct mf_daemon *d)
+{
+	struct mf_names *n = calloc(1, sizeof(*n));
+
+	if (!n)
+		return NULL;
+	n->daemon = d;
+	n->resolver = mf_resolver_new();
+	if (!n->resolver) {
+		free(n);
+		return NULL;
+	}
+	n->source.fd = mf_resolver_fd(n->resolver);
+	n->source.ready = ready;
+	if (mf_daemon_watch(d, &n->source, MF_POLL_READ)) {
+		mf_resolver_free(n->resolver);
+		free(n);
+		return NULL;
+	}
+	return n;
+}
+
+void mf_names_free(struct mf_names *n)
+{
+	if (!n)
+		return;
+	mf_daemon_unwatch(n->daemon, &n->source);
+	mf_resolver_free(n->resolver);
+	while (n->list)
+		drop(n, n->list);
+	free(n);
+}
+
+void mf_names_network_changed(struct mf_names *n)
+{
+	for (struct entry *e = n->list; e; e = e->next) {
+		e->retry = 0;
+		e->answers = 0;
+		e->due = 0;
+	}
+}
+
+void mf_names_forget(struct mf_names *n)
+{
+	for (struct entry *e = n->list, *next; e; e = next) {
+		next = e->next;
+		if (e->state == IDLE)
+			drop(n, e);
+	}
+}

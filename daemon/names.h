@@ -1,0 +1,25 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * names - endpoints given by name: asks the system's resolver for the engine, again while there is no
+ * answer, and the next address of the list each time a peer does not answer at the one before.
+ */
+#ifndef MF_DAEMON_NAMES_H
+#define MF_DAEMON_NAMES_H
+
+#include "daemon/internal.h"
+
+/* NULL: out of memory or descriptors. Freed by mf_names_free. */
+struct mf_names *mf_names_new(struct mf_daemon *d);
+void mf_names_free(struct mf_names *n);
+
+/* As struct mf_engine_host wants it; ctx is the daemon. */
+void mf_names_resolve(void *ctx, const char *name, uint16_t port, uint64_t tag);
+
+/* Asks for what is due. Returns when it wants to be called again. */
+mf_nsec mf_names_tick(struct mf_names *n, mf_nsec now);
+/* The network changed: what had no answer may have one now. */
+void mf_names_network_changed(struct mf_names *n);
+/* A profile was applied: forgets names that nobody will ask about again. */
+void mf_names_forget(struct mf_names *n);
+
+#endif

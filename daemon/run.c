@@ -1,0 +1,427 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * run - from the command line to the main loop and back: options, the order of starting and of stopping.
+ */
+#include <errno.h>
+#include <getopt.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <sys/signalfd.h>
+#include <unistd.h>
+
+#include "crypto/aead.h"
+#include "daemon/daemon.h"
+#include "daemon/host.h"
+#include "daemon/names.h"
+#include "daemon/network.h"
+#include "daemon/ports.h"
+#include "daemon/reload.h"
+#include "daemon/sockets.h"
+#include "daemon/workers.h"
+#include "platform/clock.h"
+#include "platform/notify.h"
+#include "platform/sandbox.h"
+
+enum { EVENTS = 32, EXIT_OK = 0, EXIT_FAILED = 1, EXIT_USAGE = 2 };
+
+struct mf_grave {
+	struct mf_grave *next;
+	void *obj;
+};
+
+/* ---- Options ----------------------------------------------------------------------------------- */
+
+static const char usage_text[] =
+	"usage: mintflow run -c PROFILE [--log-level error|warn|info|debug] [--log-json]\n"
+	"                    [--workers N]\n";
+
+static int usage(const char *why, const char *what)
+{
+	if (why)
+		fprintf(stderr, "mintflow run: %s%s%s\n", why, what ? ": " : "", what ? what : "");
+	fputs(usage_text, stderr);
+	return EXIT_USAGE;
+}
+
+static bool parse_level(const char *text, enum mf_log_level *out)
+{
+	static const char *const names[] = { "error", "warn", "info", "debug" };
+
+	for (size_t i = 0; i < MF_ARRAY_LEN(names); i++)
+		if (strcmp(text, names[i]) == 0) {
+			*out = (enum mf_log_level)i;
+			return true;
+		}
+	return false;
+}
+
+static bool parse_workers(const char *text, unsigned *out)
+{
+	char *end;
+	unsigned long n = strtoul(text, &end, 10);
+
+	*out = (unsigned)n;
+	return *text && !*end && n >= 1 && n <= MF_WORKERS_MAX;
+}
+
+static bool is_backend(const char *name)
+{
+	for (const char *const *b = mf_aead_backends(); *b; b++)
+		if (strcmp(*b, name) == 0)
+			return true;
+	return false;
+}
+
+static int parse_options(int argc, char **argv, struct mf_daemon_options *o)
+{
+	enum { LOG_JSON = 256, LOG_LEVEL, WORKERS, AEAD };
+	static const struct option long_options[] = {
+		{ "config", required_argument, NULL, 'c' },
+		{ "log-json", no_argument, NULL, LOG_JSON },
+		{ "log-level", required_argument, NULL, LOG_LEVEL },
+		{ "workers", required_argument, NULL, WORKERS },
+		{ "aead", required_argument, NULL, AEAD }, /* for benchmarks */
+		{ "help", no_argument, NULL, 'h' },
+		{ 0 },
+	};
+
+	o->level = MF_LOG_INFO;
+	optind = 0; /* whoever called us may have used it */
+	for (int c; (c = getopt_long(argc, argv, "c:h", long_options, NULL)) != -1;) {
+		if (c == 'c')
+			o->profile = optarg;
+		else if (c == LOG_JSON)
+			o->json_log = true;
+		else if (c == AEAD && is_backend(optarg))
+			o->aead = optarg;
+		else if (c == AEAD)
+			return usage("--aead: no such back-end", optarg);
+		else if (c == LOG_LEVEL && !parse_level(optarg, &o->level))
+			return usage("--log-level: error, warn, info or debug, not", optarg);
+		else if (c == WORKERS && !parse_workers(optarg, &o->workers))
+			return usage("--workers: a number from 1 to 16, not", optarg);
+		else if (c == 'h')
+			return fputs(usage_text, stdout) < 0 ? EXIT_FAILED : EXIT_OK;
+		else if (c == '?')
+			return usage(NULL, NULL);
+	}
+	if (optind < argc)
+		return usage("nothing but options, please", argv[optind]);
+	if (!o->profile)
+		return usage("-c PROFILE is missing", NULL);
+	return -1;
+}
+
+/* ---- What the main thread waits for ------------------------------------------------------------ */
+
+mf_err mf_daemon_watch(struct mf_daemon *d, struct mf_source *s, uint32_t want)
+{
+	return mf_poller_add(d->poller, s->fd, (uint64_t)(uintptr_t)s, want);
+}
+
+void mf_daemon_unwatch(struct mf_daemon *d, struct mf_source *s)
+{
+	mf_poller_remove(d->poller, s->fd);
+	s->ready = NULL;
+}
+
+void mf_daemon_bury(struct mf_daemon *d, void *obj)
+{
+	struct mf_grave *g = malloc(sizeof(*g));
+
+	if (!g)
+		return; /* rather a leak than a dangling pointer */
+	g->obj = obj;
+	g->next = d->graves;
+	d->graves = g;
+}
+
+static void empty_graves(struct mf_daemon *d)
+{
+	while (d->graves) {
+		struct mf_grave *g = d->graves;
+
+		d->graves = g->next;
+		free(g->obj);
+		free(g);
+	}
+}
+
+void mf_daemon_stop(struct mf_daemon *d, int status)
+{
+	if (!d->stopping)
+		d->status = status;
+	d->stopping = true;
+}
+
+static void reload(struct mf_daemon *d)
+{
+	struct mf_text report = { 0 };
+
+	(void)!mf_reload(d, mf_clock_now(), &report); /* it has told the log */
+	mf_text_free(&report);
+}
+
+static void signals_ready(struct mf_daemon *d, struct mf_source *s, uint32_t events)
+{
+	struct signalfd_siginfo info;
+
+	(void)events;
+	while (read(s->fd, &info, sizeof(info)) == (ssize_t)sizeof(info)) {
+		if (info.ssi_signo == SIGHUP) {
+			reload(d);
+			continue;
+		}
+		mf_logf(&d->log, MF_LOG_INFO, "stopping, because of SIG%s",
+			sigabbrev_np((int)info.ssi_signo));
+		mf_daemon_stop(d, EXIT_OK);
+	}
+}
+
+static sigset_t our_signals(void)
+{
+	sigset_t set;
+
+	sigemptyset(&set);
+	sigaddset(&set, SIGTERM);
+	sigaddset(&set, SIGINT);
+	sigaddset(&set, SIGHUP);
+	return set;
+}
+
+static mf_err watch_signals(struct mf_daemon *d, struct mf_errbuf *eb)
+{
+	sigset_t set = our_signals();
+
+	signal(SIGPIPE, SIG_IGN);
+	sigprocmask(SIG_BLOCK, &set, NULL);
+	d->signals =
+		(struct mf_source){ signalfd(-1, &set, SFD_CLOEXEC | SFD_NONBLOCK), signals_ready };
+	if (d->signals.fd < 0 || mf_daemon_watch(d, &d->signals, MF_POLL_READ))
+		return mf_fail(eb, MF_E_SYSTEM, "cannot watch signals: %s", strerror(errno));
+	return MF_OK;
+}
+
+/* From here on a signal ends the program the hard way: the user has had enough of waiting. */
+static void give_signals_back(struct mf_daemon *d)
+{
+	sigset_t set = our_signals();
+
+	if (d->signals.fd >= 0) {
+		mf_daemon_unwatch(d, &d->signals);
+		close(d->signals.fd);
+		d->signals.fd = -1;
+	}
+	sigprocmask(SIG_UNBLOCK, &set, NULL);
+}
+
+/* ---- Main loop --------------------------------------------------------------------------------- */
+
+static mf_nsec tick(struct mf_daemon *d)
+{
+	mf_nsec now = mf_clock_now(), next;
+
+	if (atomic_load_explicit(&d->tun_gone, memory_order_relaxed)) {
+		mf_logf(&d->log, MF_LOG_ERROR,
+			"tunnel %s: the TUN device was deleted by somebody else",
+			d->config->tunnel.name);
+		mf_daemon_stop(d, EXIT_FAILED);
+	}
+	next = mf_engine_control(d->engine, now);
+	next = mf_min(next, mf_names_tick(d->names, now));
+	next = mf_min(next, mf_sockets_tick(d, now));
+	mf_ports_sweep(d);
+	if (d->watchdog != MF_NEVER && now >= d->watchdog_next) {
+		(void)mf_notify("WATCHDOG=1");
+		d->watchdog_next = now + d->watchdog;
+	}
+	return mf_min(next, d->watchdog_next);
+}
+
+static void loop(struct mf_daemon *d)
+{
+	struct mf_poll_event ev[EVENTS];
+
+	for (;;) {
+		mf_nsec next = tick(d), now = mf_clock_now();
+		size_t n;
+
+		if (d->stopping)
+			return;
+		n = mf_poller_wait(d->poller, ev, EVENTS,
+				   next == MF_NEVER ? MF_NEVER
+				   : next > now     ? next - now
+						    : 0);
+		for (size_t i = 0; i < n; i++) {
+			struct mf_source *s = (struct mf_source *)(uintptr_t)ev[i].token;
+
+			if (s->ready)
+				s->ready(d, s, ev[i].ready);
+		}
+		empty_graves(d);
+	}
+}
+
+/* ---- Start ------------------------------------------------------------------------------------- */
+
+static int load(struct mf_daemon *d)
+{
+	struct mf_config_errors errors = { 0 };
+	struct mf_text text = { 0 };
+	mf_err err = mf_config_load(d->options.profile, &d->config, &errors);
+
+	if (!err)
+		return EXIT_OK;
+	mf_config_errors_print(&errors, &text);
+	if (d->options.json_log)
+		mf_log_lines(&d->log, MF_LOG_ERROR, text.s);
+	else
+		fputs(text.s ? text.s : "not enough memory\n", stderr);
+	mf_text_free(&text);
+	mf_config_errors_free(&errors);
+	return EXIT_FAILED;
+}
+
+static mf_err start_engine(struct mf_daemon *d, struct mf_errbuf *eb)
+{
+	struct mf_engine_options o = {
+		.n_workers = d->n_workers,
+		.memory = d->config->limits.memory,
+		.aead = d->options.aead,
+		.mark = 0, /* sockets without a mark get d->mark, which can change */
+		.merge_tcp = mf_network_takes_tcp(d),
+		.merge_udp = mf_network_takes_udp(d),
+		.default_mtu = d->mtu,
+	};
+	struct mf_engine_host host = mf_host_engine(d);
+	struct mf_control_host control = mf_host_control(d);
+	struct mf_apply_report report;
+	mf_err err = mf_engine_new(&d->engine, &o, &host, mf_clock_now(), eb);
+
+	if (!err)
+		err = mf_ports_add_tun(d, eb);
+	if (!err)
+		err = mf_engine_apply(d->engine, d->config, mf_clock_now(), &report, eb);
+	if (err)
+		return err;
+	d->control = mf_control_new(d->engine, &control);
+	return d->control ? MF_OK : mf_fail(eb, MF_E_NO_MEMORY, "not enough memory");
+}
+
+static mf_err drop_privileges(struct mf_daemon *d, struct mf_errbuf *eb)
+{
+	struct mf_sandbox_options o = { .net_admin = true };
+
+	for (uint32_t i = 0; i < d->config->n_interfaces; i++) {
+		uint16_t port = d->config->interfaces[i].listen_port;
+
+		o.net_bind_service |= port && port < 1024;
+	}
+	return mf_sandbox_enter(&o, eb);
+}
+
+static mf_err start(struct mf_daemon *d, struct mf_errbuf *eb)
+{
+	mf_err err;
+
+	d->n_workers = mf_workers_wanted(d, d->config);
+	d->mark = d->config->tunnel.auto_route ? (uint32_t)MF_ROUTE_MARK : 0;
+	d->poller = mf_poller_new();
+	if (!d->poller)
+		return mf_fail(eb, MF_E_SYSTEM, "out of file descriptors");
+	err = watch_signals(d, eb);
+	/* First the name: whoever has it is alone from here on. */
+	if (!err)
+		err = mf_sockets_listen(d, eb);
+	if (!err)
+		err = mf_workers_init(d, eb);
+	if (!err)
+		err = mf_network_open(d, eb);
+	if (!err)
+		err = mf_network_up(d, eb);
+	if (!err && !(d->names = mf_names_new(d)))
+		err = mf_fail(eb, MF_E_SYSTEM, "cannot start the resolver");
+	if (!err)
+		err = start_engine(d, eb);
+	if (!err)
+		err = mf_network_watch(d, eb);
+	if (!err)
+		err = mf_network_routes(d, eb);
+	if (!err)
+		err = mf_sockets_serve(d, eb);
+	if (err)
+		return err;
+	mf_sockets_sync_uapi(d);
+	err = drop_privileges(d, eb);
+	return err ? err : mf_workers_start(d, eb);
+}
+
+static void announce(struct mf_daemon *d)
+{
+	char features[80];
+
+	mf_logf(&d->log, MF_LOG_INFO, "tunnel %s is up: MTU %u, %u workers, %u interfaces, %s; %s",
+		mf_tun_name(d->tun), d->mtu, d->n_workers, mf_engine_iface_count(d->engine),
+		mf_aead_backend(mf_engine_worker(d->engine, 0)->aead),
+		mf_tun_features_format(mf_tun_features(d->tun), features));
+	d->watchdog = mf_notify_watchdog();
+	d->watchdog_next = d->watchdog == MF_NEVER ? MF_NEVER : 0;
+	(void)mf_notify_ready("running");
+}
+
+/* ---- Stop -------------------------------------------------------------------------------------- */
+
+/* Accepts whatever part of the start has happened. */
+static void stop(struct mf_daemon *d)
+{
+	(void)mf_notify_stopping();
+	give_signals_back(d);
+	/* Routes first: from now on the machine's packets take their old way. */
+	mf_route_down(d->route);
+	d->route = NULL;
+	mf_workers_stop(d);
+	mf_ports_release(d);
+	if (d->control)
+		mf_sockets_flush(d);
+	mf_sockets_close(d);
+	mf_control_free(d->control);
+	mf_engine_free(d->engine);
+	mf_names_free(d->names);
+	mf_ports_fini(d);
+	mf_network_close(d);
+	mf_workers_fini(d);
+	empty_graves(d);
+	mf_poller_free(d->poller);
+	mf_config_free(d->config);
+}
+
+int mf_daemon_run(int argc, char **argv)
+{
+	struct mf_daemon d = { .signals.fd = -1, .watchdog_next = MF_NEVER };
+	struct mf_errbuf eb = { .text = "" };
+	int status = parse_options(argc, argv, &d.options);
+
+	if (status >= 0)
+		return status;
+	d.logger = mf_logger_new(d.options.json_log, d.options.level);
+	if (!d.logger)
+		return EXIT_FAILED;
+	d.log = mf_logger_log(d.logger);
+	d.started = mf_clock_now();
+	if (mf_sandbox_no_dumps(&eb))
+		mf_logf(&d.log, MF_LOG_WARN, "%s", eb.text);
+	d.status = load(&d);
+	if (!d.status) {
+		if (start(&d, &eb)) {
+			mf_logf(&d.log, MF_LOG_ERROR, "%s", eb.text);
+			d.status = EXIT_FAILED;
+		} else {
+			announce(&d);
+			loop(&d);
+		}
+		stop(&d);
+	}
+	mf_logger_free(d.logger);
+	return d.status;
+}
