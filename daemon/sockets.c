@@ -16,7 +16,7 @@
 #define CONTROL_DIR "/run/mintflow"
 #define UAPI_DIR    "/var/run/wireguard"
 
-enum { CONNS_MAX = 64, BACKLOG = 16, READ_SIZE = 16 * 1024 };
+enum { CONNS_MAX = 64, BACKLOG = 16, READ_SIZE = 4096 };
 
 struct mf_listener {
 	struct mf_source source; /* first */

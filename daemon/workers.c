@@ -113,7 +113,7 @@ mf_err mf_workers_start(struct mf_daemon *d, struct mf_errbuf *eb)
 		struct mf_worker_thread *t = &d->workers[i];
 		char name[16];
 
-		snprintf(name, sizeof(name), "mf-worker-%u", i);
+		snprintf(name, sizeof(name), "mf-worker-%hhu", (uint8_t)i);
 		t->worker = mf_engine_worker(d->engine, i);
 		t->thread = mf_thread_start(name, -1, run, t);
 		if (!t->thread)
