@@ -17,7 +17,7 @@
 enum {
 	MF_CONFIG_NAME_MAX = 15, /* IFNAMSIZ - 1: bytes of a tunnel's or an interface's name */
 	MF_CONFIG_MAX_BYTES = 1 << 20,     /* of a profile */
-	MF_CONFIG_MAX_SET_BYTES = 1 << 24, /* of a file that a CIDR set names */
+	MF_CONFIG_MAX_SET_BYTES = 1 << 26, /* of a file that a CIDR set names */
 	MF_CONFIG_MAX_DEPTH = 12,          /* of maps and lists in each other */
 	MF_CONFIG_MAX_ERRORS = 100,        /* more are counted, not kept */
 };

@@ -10,7 +10,7 @@
 #include "config/config.h"
 #include "config/tree.h"
 
-enum { MF_CONFIG_MAX_PREFIXES = 1 << 18 };
+enum { MF_CONFIG_MAX_PREFIXES = 1 << 21 };
 
 /* The name of an interface whose type this version does not have; routes may point at it without
  * causing a second error. */
