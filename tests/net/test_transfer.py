@@ -12,7 +12,6 @@ GIB = 1 << 30
 
 
 @pytest.mark.slow
-@pytest.mark.first
 def test_a_gigabyte_both_ways(lab, ours):
     a, b = pair(lab, ours, "wireguard-go")
     a.host.ping_until(b.ip4(), 10)
