@@ -18,7 +18,8 @@ struct mf_wall {
 };
 struct mf_wall mf_clock_wall(void);
 
-/* Ticks of mf_cycles (graph/cycles.h) in a second, to print costs as time. The first call measures for some 10 ms, later ones are free. */
+/* Ticks of mf_cycles (graph/cycles.h) in a second, to print costs as time. The first call measures for
+ * some 10 ms, later ones are free. */
 uint64_t mf_clock_cycles_hz(void);
 
 #endif

@@ -4,11 +4,12 @@
  * sockets out by a mark, undoes it exactly, and tells where a packet would go.
  *
  * The scheme, in both families, is that of wg-quick with numbers of our own:
- *	19781: from all fwmark 0x4d460000 lookup main          if there are included prefixes
+ *	19781: from all fwmark MARK goto 19786                 if there are included prefixes or marks
  *	19782: from all to INCLUDED lookup 19782               one for each included prefix
  *	19783: from all to LAN lookup main                     one for each excluded prefix
  *	19784: from all lookup main suppress_prefixlength 0    routes more specific than the default
  *	19785: not from all fwmark 0x4d460000 lookup 19782     everything else but our own sockets
+ *	19786: from all nop                                    where 19781 goes
  *	table 19782: default dev TUN
  * Everything carries MF_ROUTE_PROTOCOL, so that what a killed run left behind is recognised.
  */
@@ -28,6 +29,7 @@ enum {
 	MF_ROUTE_RULE_EXCLUDE = 19783,
 	MF_ROUTE_RULE_MAIN = 19784,
 	MF_ROUTE_RULE_TUNNEL = 19785,
+	MF_ROUTE_RULE_END = 19786,
 	MF_ROUTE_PROTOCOL = 77, /* rtm_protocol and FRA_PROTOCOL */
 };
 
@@ -39,16 +41,19 @@ struct mf_route_options {
 	size_t n_exclude;
 	const struct mf_prefix *include; /* goes in though it lies in an excluded range */
 	size_t n_include;
+	const uint32_t *marks; /* other marks that our sockets carry (fwmark of an interface): without
+	                          them here such packets would go round in a circle */
+	size_t n_marks;
 };
 
 struct mf_route;
 
 /* Removes leftovers, then adds routes and rules, the rule that switches traffic over last. Where
  * strict reverse path filtering (rp_filter 1) would drop the answers to our own sockets it is made
- * loose (2) on the interfaces concerned:
- * the kernel looks for the way back to the sender without our mark, and finds the tunnel. (wg-quick's
- * src_valid_mark only helps with a firewall rule that restores marks.) NULL: `eb` says why, and nothing is left. MF_E_CONFLICT in
- * `*err` (may be NULL): another live tunnel uses our table. Control thread; needs CAP_NET_ADMIN. */
+ * loose (2) on the interfaces concerned: the kernel looks for the way back to the sender without our
+ * mark, and finds the tunnel. (wg-quick's src_valid_mark only helps with a firewall rule that restores
+ * marks: tests/assume/rp_filter.c.) NULL: `eb` says why, and nothing is left. MF_E_CONFLICT in `*err`
+ * (may be NULL): another live tunnel uses our table. Control thread; needs CAP_NET_ADMIN. */
 struct mf_route *mf_route_up(const struct mf_route_options *o, mf_err *err, struct mf_errbuf *eb);
 /* Adds again what has gone meanwhile: routes go when the device is set down, rules when somebody
  * removes them. After MF_NETMON_TUN_UP, MF_NETMON_RULES and MF_NETMON_OVERRUN. */

@@ -16,6 +16,8 @@ struct mf_sandbox_options {
 	bool net_admin;        /* keep CAP_NET_ADMIN */
 	bool net_bind_service; /* keep CAP_NET_BIND_SERVICE: a listen port below 1024 */
 	bool net_raw;          /* keep CAP_NET_RAW: ICMP sockets */
+	bool dac_read_search; /* keep CAP_DAC_READ_SEARCH: the profile, or a file that it names, belongs
+	                          to another user than root and is to be read again at SIGHUP */
 };
 
 /* No core dumps and no ptrace by others of the same user: keys are in our memory. First thing in main. */

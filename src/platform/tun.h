@@ -9,7 +9,7 @@
 #ifndef MF_PLATFORM_TUN_H
 #define MF_PLATFORM_TUN_H
 
-#include "graph/port.h"
+#include "base/pkt.h"
 
 enum mf_tun_feature {
 	MF_TUN_VNET = 1 << 0, /* virtio-net header; without it none of the others */
@@ -120,9 +120,6 @@ size_t mf_tun_recv(struct mf_tun_queue *q, struct mf_pkt_pool *pool, struct mf_p
  * not take whole is segmented in place (wire/gso.h): the packet and the 10 bytes before data may be
  * overwritten. */
 size_t mf_tun_send(struct mf_tun_queue *q, struct mf_pkt *const *pkts, size_t n);
-
-/* The queue as the graph sees it. */
-struct mf_tun_port mf_tun_queue_port(struct mf_tun_queue *q);
 
 /* Gives kept packets back to their pool; before mf_pkt_pool_free and when memory is short. */
 void mf_tun_queue_flush(struct mf_tun_queue *q);

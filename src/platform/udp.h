@@ -10,7 +10,7 @@
 #ifndef MF_PLATFORM_UDP_H
 #define MF_PLATFORM_UDP_H
 
-#include "graph/port.h"
+#include "base/pkt.h"
 
 enum mf_udp_feature {
 	MF_UDP_GSO = 1 << 0, /* UDP_SEGMENT, Linux 4.18 */
@@ -93,17 +93,6 @@ size_t mf_udp_recv(struct mf_udp *u, struct mf_pkt_pool *pool, struct mf_pkt **o
  * caller then forgets it. Waits at most a millisecond for room in the send buffer. Returns how many
  * packets were sent in full. */
 size_t mf_udp_send(struct mf_udp *u, struct mf_pkt *const *pkts, size_t n);
-
-/* The two sockets of a worker as the graph sees them: sending picks the socket by the address family
- * of `remote`; without one the packet is dropped as unreachable. Receiving looks at both, in turn
- * first. `v4` or `v6` may be NULL. The pair stays the caller's and must outlive the port. */
-struct mf_udp_pair {
-	struct mf_udp *v4, *v6;
-	bool v6_first;      /* private */
-	uint8_t skip;       /* private: calls for which the second may still be left out */
-	uint64_t no_socket; /* datagrams dropped: no socket of the address family */
-};
-struct mf_udp_port mf_udp_pair_port(struct mf_udp_pair *pair);
 
 /* Gives kept packets back to their pool. */
 void mf_udp_flush(struct mf_udp *u);

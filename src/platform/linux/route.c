@@ -39,6 +39,8 @@ struct mf_route {
 	bool exclude_lan;
 	struct mf_prefix *prefix; /* excluded, then included */
 	size_t n_exclude, n_include;
+	uint32_t *mark; /* ours first */
+	size_t n_marks;
 	struct mf_rpfilter *rpfilter;
 };
 
@@ -65,17 +67,37 @@ static int add_prefixes(struct mf_route *r, uint8_t family, const struct mf_pref
 	return 0;
 }
 
+/* Marked packets that must not be led anywhere by a prefix jump over all of it. */
+static int add_marks(struct mf_route *r, uint8_t family)
+{
+	const struct rule end = { family, MF_ROUTE_RULE_END, .table = 0 };
+	struct rule own = { family, MF_ROUTE_RULE_OWN, .go_to = MF_ROUTE_RULE_END };
+	int e = 0;
+
+	if (!r->n_include && r->n_marks == 1)
+		return 0;
+	e = mf_route_nl_rule(&r->nl, &end, true);
+	for (size_t i = 0; i < r->n_marks && !e; i++) {
+		own.mark = r->mark[i];
+		e = mf_route_nl_rule(&r->nl, &own, true);
+	}
+	return e;
+}
+
+static struct rule tunnel_rule(uint8_t family)
+{
+	return (struct rule){ family, MF_ROUTE_RULE_TUNNEL, MF_ROUTE_TABLE, .mark = MF_ROUTE_MARK,
+			      .unmarked = true };
+}
+
 static int add_rules(struct mf_route *r, uint8_t family)
 {
-	const struct rule own = { family, MF_ROUTE_RULE_OWN, RT_TABLE_MAIN, .marked = true };
 	const struct rule in = { family, MF_ROUTE_RULE_INCLUDE, MF_ROUTE_TABLE, .to = NULL };
 	const struct rule out = { family, MF_ROUTE_RULE_EXCLUDE, RT_TABLE_MAIN, .to = NULL };
 	const struct rule known = { family, MF_ROUTE_RULE_MAIN, RT_TABLE_MAIN, .no_default = true };
-	const struct rule all = { family, MF_ROUTE_RULE_TUNNEL, MF_ROUTE_TABLE, .unmarked = true };
-	int e = 0;
+	const struct rule all = tunnel_rule(family);
+	int e = add_marks(r, family);
 
-	if (r->n_include)
-		e = mf_route_nl_rule(&r->nl, &own, true);
 	if (!e)
 		e = add_prefixes(r, family, r->prefix + r->n_exclude, r->n_include, in);
 	if (!e && r->exclude_lan)
@@ -97,7 +119,7 @@ static int apply_family(struct mf_route *r, uint8_t family)
 /* Nobody else has rules and routes with our protocol number: `mf_route_up` made sure. */
 static void undo_family(struct mf_route *r, uint8_t family)
 {
-	const struct rule all = { family, MF_ROUTE_RULE_TUNNEL, MF_ROUTE_TABLE, .unmarked = true };
+	const struct rule all = tunnel_rule(family);
 	uint32_t removed = 0;
 
 	(void)mf_route_nl_rule(&r->nl, &all, false);
@@ -157,6 +179,31 @@ static mf_err clean(struct mf_nl *nl, uint32_t *removed, struct mf_errbuf *eb)
 	return MF_OK;
 }
 
+static void free_route(struct mf_route *r)
+{
+	mf_nl_close(&r->nl);
+	free(r->prefix);
+	free(r->mark);
+	free(r);
+}
+
+static bool copy_lists(struct mf_route *r, const struct mf_route_options *o)
+{
+	r->prefix = calloc(o->n_exclude + o->n_include + 1, sizeof(*r->prefix));
+	r->mark = calloc(o->n_marks + 1, sizeof(*r->mark));
+	if (!r->prefix || !r->mark)
+		return false;
+	for (size_t i = 0; i < o->n_exclude; i++)
+		r->prefix[r->n_exclude++] = o->exclude[i];
+	for (size_t i = 0; i < o->n_include; i++)
+		r->prefix[r->n_exclude + r->n_include++] = o->include[i];
+	r->mark[r->n_marks++] = MF_ROUTE_MARK;
+	for (size_t i = 0; i < o->n_marks; i++)
+		if (o->marks[i] && o->marks[i] != MF_ROUTE_MARK)
+			r->mark[r->n_marks++] = o->marks[i];
+	return true;
+}
+
 static struct mf_route *new_route(const struct mf_route_options *o)
 {
 	struct mf_route *r = calloc(1, sizeof(*r));
@@ -167,26 +214,10 @@ static struct mf_route *new_route(const struct mf_route_options *o)
 	r->ip4 = o->ip4;
 	r->ip6 = o->ip6;
 	r->exclude_lan = o->exclude_lan;
-	r->n_exclude = o->n_exclude;
-	r->n_include = o->n_include;
-	r->prefix = calloc(o->n_exclude + o->n_include + 1, sizeof(*r->prefix));
-	if (!r->prefix || mf_nl_open(&r->nl)) {
-		free(r->prefix);
-		free(r);
-		return NULL;
-	}
-	if (o->n_exclude)
-		memcpy(r->prefix, o->exclude, o->n_exclude * sizeof(*r->prefix));
-	if (o->n_include)
-		memcpy(r->prefix + o->n_exclude, o->include, o->n_include * sizeof(*r->prefix));
-	return r;
-}
-
-static void free_route(struct mf_route *r)
-{
-	mf_nl_close(&r->nl);
-	free(r->prefix);
-	free(r);
+	if (copy_lists(r, o) && !mf_nl_open(&r->nl))
+		return r;
+	free_route(r);
+	return NULL;
 }
 
 struct mf_route *mf_route_up(const struct mf_route_options *o, mf_err *err, struct mf_errbuf *eb)

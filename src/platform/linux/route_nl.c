@@ -25,13 +25,16 @@ int mf_route_nl_rule(struct mf_nl *nl, const struct rule *rule, bool add)
 	int r;
 
 	f->family = af_of(rule->family);
-	f->action = FR_ACT_TO_TBL;
+	f->action = rule->table ? FR_ACT_TO_TBL : rule->go_to ? FR_ACT_GOTO : FR_ACT_NOP;
 	f->flags = rule->unmarked ? FIB_RULE_INVERT : 0;
 	mnl_attr_put_u32(h, FRA_PRIORITY, rule->priority);
-	mnl_attr_put_u32(h, FRA_TABLE, rule->table);
+	if (rule->table)
+		mnl_attr_put_u32(h, FRA_TABLE, rule->table);
+	if (rule->go_to)
+		mnl_attr_put_u32(h, FRA_GOTO, rule->go_to);
 	mnl_attr_put_u8(h, FRA_PROTOCOL, MF_ROUTE_PROTOCOL);
-	if (rule->marked || rule->unmarked) {
-		mnl_attr_put_u32(h, FRA_FWMARK, MF_ROUTE_MARK);
+	if (rule->mark) {
+		mnl_attr_put_u32(h, FRA_FWMARK, rule->mark);
 		mnl_attr_put_u32(h, FRA_FWMASK, UINT32_MAX);
 	}
 	if (rule->no_default)
@@ -93,7 +96,7 @@ static int see_rule(const struct nlmsghdr *h, void *arg)
 	mf_nl_attrs(h, sizeof(struct fib_rule_hdr), tb, FRA_PROTOCOL);
 	if (tb[FRA_PROTOCOL] && mnl_attr_get_u8(tb[FRA_PROTOCOL]) == MF_ROUTE_PROTOCOL &&
 	    tb[FRA_PRIORITY] && mnl_attr_get_u32(tb[FRA_PRIORITY]) >= MF_ROUTE_RULE_OWN &&
-	    mnl_attr_get_u32(tb[FRA_PRIORITY]) <= MF_ROUTE_RULE_TUNNEL)
+	    mnl_attr_get_u32(tb[FRA_PRIORITY]) <= MF_ROUTE_RULE_END)
 		add_copy(arg, h);
 	return MNL_CB_OK;
 }

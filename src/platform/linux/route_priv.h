@@ -11,10 +11,11 @@
 struct rule {
 	uint8_t family; /* enum mf_family */
 	uint32_t priority;
-	uint32_t table;
-	bool marked;                /* only what carries our mark */
-	bool unmarked;              /* all but what carries our mark */
-	bool no_default;            /* the table's default route does not count */
+	uint32_t table;  /* 0: none, see go_to */
+	uint32_t go_to;  /* priority of the rule to go on with; 0 and no table: nothing happens */
+	uint32_t mark;   /* only what carries it; 0: everything */
+	bool unmarked;   /* all but what carries `mark` */
+	bool no_default; /* the table's default route does not count */
 	const struct mf_prefix *to; /* NULL: everywhere */
 };
 

@@ -9,6 +9,8 @@
 #include <sys/prctl.h>
 #include <sys/resource.h>
 
+enum { KEEP_MAX = 4 };
+
 mf_err mf_sandbox_no_dumps(struct mf_errbuf *eb)
 {
 	struct rlimit none = { 0, 0 };
@@ -18,7 +20,7 @@ mf_err mf_sandbox_no_dumps(struct mf_errbuf *eb)
 	return MF_OK;
 }
 
-static size_t wanted(const struct mf_sandbox_options *o, cap_value_t out[3])
+static size_t wanted(const struct mf_sandbox_options *o, cap_value_t out[KEEP_MAX])
 {
 	size_t n = 0;
 
@@ -28,6 +30,8 @@ static size_t wanted(const struct mf_sandbox_options *o, cap_value_t out[3])
 		out[n++] = CAP_NET_BIND_SERVICE;
 	if (o->net_raw)
 		out[n++] = CAP_NET_RAW;
+	if (o->dac_read_search)
+		out[n++] = CAP_DAC_READ_SEARCH;
 	return n;
 }
 
@@ -69,7 +73,7 @@ static int set_capabilities(const cap_value_t *keep, size_t n)
 
 mf_err mf_sandbox_enter(const struct mf_sandbox_options *o, struct mf_errbuf *eb)
 {
-	cap_value_t keep[3];
+	cap_value_t keep[KEEP_MAX];
 	size_t n = wanted(o, keep);
 
 	if (prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) < 0)

@@ -274,21 +274,3 @@ size_t mf_tun_send(struct mf_tun_queue *q, struct mf_pkt *const *pkts, size_t n)
 	}
 	return sent;
 }
-
-static size_t port_recv(void *ctx, struct mf_pkt_pool *pool, struct mf_pkt **out, size_t max,
-			size_t bytes)
-{
-	return mf_tun_recv(ctx, pool, out, max, bytes);
-}
-
-/* Nothing of the pool is needed: what must be cut is cut in place. */
-static void port_send(void *ctx, struct mf_pkt_pool *pool, struct mf_pkt **pkts, size_t n)
-{
-	(void)pool;
-	(void)mf_tun_send(ctx, pkts, n);
-}
-
-struct mf_tun_port mf_tun_queue_port(struct mf_tun_queue *q)
-{
-	return (struct mf_tun_port){ .ctx = q, .recv = port_recv, .send = port_send };
-}

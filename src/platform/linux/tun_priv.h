@@ -16,7 +16,7 @@ struct mf_tun_queue {
 	uint32_t tx_features; /* enum mf_tun_feature */
 	bool vnet;            /* a header precedes every packet */
 	bool gone;
-	uint16_t uso_segments; /* more are cut: what every kernel takes; tests provoke a refusal with it */
+	uint16_t uso_segments;        /* more are cut; tests raise it to be refused */
 	struct mf_pkt *small, *large; /* where the next read lands */
 	struct mf_tun_counters count;
 } MF_ALIGNED(MF_CACHE_LINE);

@@ -156,6 +156,41 @@ static void test_included_beats_excluded_but_not_our_mark(void **state)
 	mf_tun_close(t);
 }
 
+/* A socket of ours with a mark of the user's. */
+static void test_other_marks_stay_outside(void **state)
+{
+	static const uint32_t marks[] = { 51820, MF_ROUTE_MARK, 0 };
+	static char before[8192], after[8192];
+	struct mf_route_options o = { .ip4 = true, .ip6 = true, .marks = marks, .n_marks = 3 };
+	struct mf_route *r;
+	struct mf_tun *t;
+
+	(void)state;
+	need_netns();
+	t = open_tun("mfr0");
+	rules_text(before, sizeof(before));
+	o.ifindex = mf_tun_ifindex(t);
+	r = mf_route_up(&o, NULL, NULL);
+	assert_non_null(r);
+	assert_string_equal(way("198.51.100.9", 0), "mfr0");
+	assert_string_equal(way("198.51.100.9", 51821), "mfr0");
+	assert_string_equal(way("198.51.100.9", 51820), "v0");
+	assert_string_equal(way("2001:db8:9::9", 51820), "v0");
+	assert_string_equal(way("198.51.100.9", MF_ROUTE_MARK), "v0");
+	/* nor when there is no way outside */
+	assert_int_equal(system("ip route del default && ip -6 route del default"), 0);
+	assert_string_equal(way("198.51.100.9", 51820), "none");
+	assert_string_equal(way("198.51.100.9", MF_ROUTE_MARK), "none");
+	assert_string_equal(way("2001:db8:9::9", 51820), "none");
+	assert_int_equal(system("ip route add default via 192.0.2.1 &&"
+				"ip route add default via 2001:db8:5::1"),
+			 0);
+	mf_route_down(r);
+	rules_text(after, sizeof(after));
+	assert_string_equal(before, after);
+	mf_tun_close(t);
+}
+
 static void test_refresh_brings_back_what_has_gone(void **state)
 {
 	static char before[8192], after[8192];
@@ -211,8 +246,8 @@ static void test_leftovers_of_a_killed_run_are_removed(void **state)
 	rules_text(after, sizeof(after));
 	assert_non_null(strstr(after, "19785"));
 	assert_int_equal(mf_route_clean(&removed, &eb), MF_OK);
-	/* own, included, LAN, extra, main, tunnel; IPv6 has neither included nor extra */
-	assert_int_equal(removed, (1 + 1 + 6 + 1 + 1 + 1) + (1 + 3 + 1 + 1));
+	/* own, included, LAN, extra, main, tunnel, end; IPv6 has neither included nor extra */
+	assert_int_equal(removed, (1 + 1 + 6 + 1 + 1 + 1 + 1) + (1 + 3 + 1 + 1 + 1));
 	rules_text(after, sizeof(after));
 	assert_string_equal(before, after);
 	leave_rules_behind();
@@ -360,6 +395,7 @@ int main(void)
 		cmocka_unit_test(test_mtu_of_the_path),
 		cmocka_unit_test(test_everything_but_our_own_goes_in),
 		cmocka_unit_test(test_included_beats_excluded_but_not_our_mark),
+		cmocka_unit_test(test_other_marks_stay_outside),
 		cmocka_unit_test(test_refresh_brings_back_what_has_gone),
 		cmocka_unit_test(test_leftovers_of_a_killed_run_are_removed),
 		cmocka_unit_test(test_a_second_tunnel_is_refused),

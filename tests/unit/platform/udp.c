@@ -376,42 +376,6 @@ static void test_one_port_for_all_workers(void **state)
 	}
 }
 
-static void test_pair_port_picks_the_family(void **state)
-{
-	struct mf_udp_options o = { .features = MF_UDP_ALL_OFFLOADS };
-	struct mf_udp_pair pair = { 0 };
-	struct mf_udp_port port;
-	struct mf_errbuf eb = { "" };
-	struct mf_pkt *k[4], *got[8];
-	struct pair p = { .pool = mf_pkt_pool_new(SMALL, LARGE) };
-	size_t n = 0;
-	uint16_t number;
-
-	(void)state;
-	need_netns();
-	assert_int_equal(mf_udp_open_all(&o, 1, &pair.v4, &pair.v6, &number, &eb), MF_OK);
-	port = mf_udp_pair_port(&pair);
-	for (size_t i = 0; i < 4; i++) {
-		p.b = i & 1 ? pair.v6 : pair.v4;
-		k[i] = make(&p, 10, 0, (uint8_t)i);
-	}
-	k[3]->remote.addr.family = MF_AF_NONE;
-	port.send(port.ctx, k, 4);
-	assert_int_equal(k[0]->drop | k[1]->drop | k[2]->drop, MF_DROP_NONE);
-	assert_int_equal(k[3]->drop, MF_DROP_UDP_UNREACHABLE);
-	assert_int_equal(pair.no_socket, 1);
-	for (int i = 0; i < 1000 && n < 3; i++)
-		n += port.recv(port.ctx, p.pool, got + n, 8 - n);
-	assert_int_equal(n, 3);
-	for (size_t i = 0; i < 3; i++)
-		mf_pkt_free(got[i]);
-	for (size_t i = 0; i < 4; i++)
-		mf_pkt_free(k[i]);
-	mf_udp_close(pair.v4);
-	mf_udp_close(pair.v6);
-	mf_pkt_pool_free(p.pool);
-}
-
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -424,7 +388,6 @@ int main(void)
 		cmocka_unit_test(test_unreachable_has_its_name),
 		cmocka_unit_test(test_empty_datagrams_and_little_memory),
 		cmocka_unit_test(test_one_port_for_all_workers),
-		cmocka_unit_test(test_pair_port_picks_the_family),
 	};
 
 	cannot = netns_enter();
