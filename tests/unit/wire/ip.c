@@ -207,7 +207,7 @@ static void test_ip6_chains(void **state)
 
 static void test_ip6_is_fragment(void **state)
 {
-	uint8_t b[sizeof(frag6)];
+	uint8_t b[sizeof(frag6)], far[80];
 	struct mf_pkt p;
 
 	(void)state;
@@ -222,6 +222,17 @@ static void test_ip6_is_fragment(void **state)
 	free(p.data);
 	assert_int_equal(input(&p, ext6, sizeof(ext6)), MF_DROP_NONE);
 	assert_false(mf_ip_is_fragment(&p));
+	free(p.data);
+	memset(far, 0, sizeof(far)); /* behind a longer header */
+	memcpy(far, frag6, 40);
+	far[6] = 60;
+	mf_store_be16(far + 4, sizeof(far) - 40);
+	far[40] = 44;
+	far[41] = 1;
+	memcpy(far + 56, frag6 + 40, 8);
+	assert_int_equal(input(&p, far, sizeof(far)), MF_DROP_NONE);
+	assert_int_equal(p.l4_off, 64);
+	assert_true(mf_ip_is_fragment(&p));
 	free(p.data);
 }
 

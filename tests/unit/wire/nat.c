@@ -87,6 +87,41 @@ static void test_tcp_and_udp(void **state)
 	}
 }
 
+/* Among all values of two bytes of the address there is one that makes the sum come out as 0. */
+static void test_udp_checksum_is_never_zero(void **state)
+{
+	struct mf_prng g = unit_prng("nat udp zero");
+	uint8_t b[200];
+	unsigned ffff = 0;
+
+	(void)state;
+	for (uint8_t v = 4; v <= 6; v = (uint8_t)(v + 2)) {
+		struct mf_pkt p = { .data = b };
+		struct mf_addr to;
+		struct spec s;
+
+		random_spec(&g, &s);
+		s.version = v;
+		s.proto = UDP;
+		s.payload = payload;
+		s.n = 20;
+		p.len = (uint32_t)slow_build(&s, b);
+		assert_int_equal(mf_ip_input(&p), MF_DROP_NONE);
+		to = mf_ip_src(&p);
+		for (unsigned i = 0; i < 65536; i++) {
+			uint16_t sum;
+
+			mf_store_be16(to.b + 2, (uint16_t)i);
+			mf_nat_source(&p, &to);
+			sum = mf_load_be16(b + p.l4_off + 6);
+			assert_int_not_equal(sum, 0);
+			ffff += sum == 0xffff;
+			assert_true(mf_ip_l4_csum_ok(&p));
+		}
+	}
+	assert_true(ffff >= 2);
+}
+
 /* Of a fragment without an L4 header nothing but the IP header may change. */
 static void test_fragment(void **state)
 {
@@ -189,6 +224,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_tcp_and_udp),
+		cmocka_unit_test(test_udp_checksum_is_never_zero),
 		cmocka_unit_test(test_fragment),
 		cmocka_unit_test(test_icmp_errors),
 	};
