@@ -47,6 +47,9 @@ static void note(struct sim *s, const struct sim_dgram *d)
 	if (l->type == MF_WG_MSG_INITIATION || l->type == MF_WG_MSG_RESPONSE)
 		l->mac2 = memcmp(d->bytes + macs, zero, sizeof(zero)) != 0;
 	s->last[l->type] = *d;
+	if (getenv("SIM_TRACE"))
+		print_message("%10.4f %s -> type %d n %zu\n", (double)s->now / 1e9, d->from_node->name,
+			      l->type, d->n);
 }
 
 static void transmit(struct sim_node *n, const struct mf_wg_path *to, const uint8_t *bytes,
@@ -188,6 +191,7 @@ struct sim_node *sim_node_add(struct sim *s, const char *name, const char *at)
 	assert_non_null(n->device);
 	mf_prng_fill(&n->prng, key.b, sizeof(key.b));
 	mf_wg_device_set_private_key(n->device, &key, s->now);
+	n->port = n->at.port;
 	mf_wg_device_set_listen_port(n->device, n->at.port);
 	mf_wg_device_set_up(n->device, true, s->now);
 	assert_true(mf_wg_device_keys(n->device, &unused, &n->public_key));
@@ -264,6 +268,13 @@ struct mf_wg_peer_info sim_info(const struct mf_wg_peer *p)
 
 	mf_wg_peer_info(p, sim_of(p)->node->sim->now, &info);
 	return info;
+}
+
+bool sim_is_at(const struct mf_wg_peer *p, const struct mf_endpoint *at)
+{
+	struct mf_wg_peer_info info = sim_info(p);
+
+	return mf_endpoint_equal(&info.endpoint, at);
 }
 
 /* ---- a worker ---- */
@@ -398,7 +409,7 @@ enum mf_drop sim_inject(struct sim_node *n, const struct mf_endpoint *from, cons
 			size_t len)
 {
 	struct mf_wg_handshake_in in = {
-		.local_port = n->at.port,
+		.local_port = n->port,
 		.from = { .remote = *from, .local = n->at.addr, .local_if = 7 },
 		.bytes = bytes,
 		.n = len,
@@ -411,6 +422,9 @@ enum mf_drop sim_inject(struct sim_node *n, const struct mf_endpoint *from, cons
 	else
 		drop = mf_wg_handshake_input(n->wg, n->sim->now, &in);
 	n->drops[drop]++;
+	if (getenv("SIM_TRACE"))
+		print_message("%10.4f %s <- type %d n %zu: %s\n", (double)n->sim->now / 1e9, n->name,
+			      ((const uint8_t *)bytes)[0], len, mf_drop_name(drop));
 	return drop;
 }
 

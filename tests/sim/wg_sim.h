@@ -64,6 +64,7 @@ struct sim_node {
 	const char *name;
 	struct mf_endpoint at; /* where the world sees it */
 	struct mf_wg *wg;
+	uint16_t port; /* where its socket is bound */
 	struct mf_wg_device *device; /* the first */
 	struct mf_key public_key;
 	struct mf_prng prng;
@@ -110,6 +111,7 @@ struct sim *sim_pair(uint64_t seed, struct mf_wg_peer **a, struct mf_wg_peer **b
 
 struct sim_peer *sim_of(const struct mf_wg_peer *p);
 struct mf_wg_peer_info sim_info(const struct mf_wg_peer *p);
+bool sim_is_at(const struct mf_wg_peer *p, const struct mf_endpoint *at);
 
 /* Lets time pass. */
 void sim_run(struct sim *s, mf_nsec span);

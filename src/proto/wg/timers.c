@@ -114,18 +114,18 @@ static void retry(struct mf_wg_peer *p, mf_nsec now)
 	attempt(p, now);
 }
 
+/* What stood in the way of a handshake may be gone: the tries begin anew, as soon as one is allowed. */
+static void start_over(struct mf_wg_peer *p, mf_nsec now)
+{
+	p->handshake.tries = 0;
+	p->handshake.wanted = false;
+	mf_wg_timers_want_handshake(p, now);
+}
+
 void mf_wg_timers_path_set(struct mf_wg_peer *p, mf_nsec now)
 {
-	struct mf_wg_handshake *h = &p->handshake;
-
-	if (!mf_wg_peer_path(p) || !mf_wg_device_running(p->device))
-		return;
-	if (h->wanted) {
-		h->wanted = false;
-		mf_wg_timers_want_handshake(p, now);
-	} else if (h->tries) {
-		h->retry_at = earlier(h->retry_at, later(now, may_send_at(p)));
-	}
+	if (mf_wg_peer_path(p) && (p->handshake.wanted || p->handshake.tries))
+		start_over(p, now);
 }
 
 void mf_wg_timers_session_derived(struct mf_wg_peer *p, mf_nsec now)
@@ -254,14 +254,10 @@ static void persistent(struct mf_wg_peer *p, mf_nsec now)
 
 void mf_wg_timers_network_changed(struct mf_wg_peer *p, mf_nsec now)
 {
-	struct mf_wg_handshake *h = &p->handshake;
-
 	mf_wg_peer_forget_source(p);
 	resolve(p);
-	if (h->tries)
-		h->retry_at = earlier(h->retry_at, later(now, may_send_at(p)));
-	else if (p->keepalive || mf_wg_has_session(p, now))
-		mf_wg_timers_want_handshake(p, now);
+	if (p->handshake.tries || p->keepalive || mf_wg_has_session(p, now))
+		start_over(p, now);
 }
 
 /* ---- all of them ---- */
