@@ -1,0 +1,107 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * stop - ends a running tunnel and waits for the end, or cleans up behind one that was killed.
+ */
+#include <errno.h>
+#include <poll.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/syscall.h>
+#include <unistd.h>
+
+#include "cli/cli.h"
+#include "cli/client.h"
+#include "platform/route.h"
+
+enum { STOP_SECONDS = 20 };
+
+static int report(const struct cli_args *a, const char *name, bool stopped, uint32_t cleaned)
+{
+	if (a->json) {
+		json_t *v = json_pack("{s:s, s:b, s:i}", "name", name, "stopped", (int)stopped,
+				      "leftovers_removed", (int)cleaned);
+
+		cli_print_json(v, false);
+		json_decref(v);
+	} else if (stopped) {
+		printf("%s has stopped\n", name);
+	} else {
+		printf("%s was not running any more; removed %u route%s and rules that it had "
+		       "left\n",
+		       *name ? name : "the tunnel", cleaned, cleaned == 1 ? "" : "s");
+	}
+	return CLI_OK;
+}
+
+/* Waits until the process is gone, or at least its socket's other end. */
+static int wait_for_end(struct cli_client *c, int pidfd)
+{
+	struct pollfd p = { .fd = pidfd >= 0 ? pidfd : fileno(c->in), .events = POLLIN };
+	int n;
+
+	do
+		n = poll(&p, 1, STOP_SECONDS * 1000);
+	while (n < 0 && errno == EINTR);
+	return n > 0 ? CLI_OK
+		     : cli_fail("%s (process %ld) still runs after %d s", c->name, (long)c->pid,
+				STOP_SECONDS);
+}
+
+static int stop_running(struct cli_client *c, const struct cli_args *a)
+{
+	/* Opened first: the number may belong to somebody else once it has ended. */
+	int pidfd = c->pid ? (int)syscall(SYS_pidfd_open, c->pid, 0) : -1;
+	json_t *value;
+	char *text;
+	int status = cli_ask(c, json_pack("{s:s}", "cmd", "stop"), &text, &value);
+
+	free(text);
+	json_decref(value);
+	if (!status)
+		status = wait_for_end(c, pidfd);
+	if (pidfd >= 0)
+		close(pidfd);
+	return status ? status : report(a, c->name, true, 0);
+}
+
+/* Nobody answers. Routes and rules of ours that are there were left by a run that was killed. */
+static int clean_up(const struct cli_client *c, bool stale, const struct cli_args *a)
+{
+	char path[sizeof(CLI_RUN_DIR) + sizeof(c->name) + 8];
+	struct mf_errbuf eb;
+	uint32_t removed;
+
+	if (mf_route_clean(&removed, &eb))
+		return cli_fail("removing routes that a killed run has left: %s", eb.text);
+	if (stale) {
+		snprintf(path, sizeof(path), "%s/%s.sock", CLI_RUN_DIR, c->name);
+		if (unlink(path) && errno != ENOENT)
+			return cli_fail("%s: %s", path, strerror(errno));
+	}
+	if (stale || removed)
+		return report(a, c->name, false, removed);
+	return c->name[0] ? cli_fail("the tunnel %s is not running", c->name)
+			  : cli_fail("no tunnel is running");
+}
+
+int cli_stop(const struct cli_args *a)
+{
+	struct cli_client c;
+	int status = CLI_FAILED;
+
+	switch (cli_find(&c, a->name)) {
+	case CLI_CONNECTED:
+		status = stop_running(&c, a);
+		cli_disconnect(&c);
+		break;
+	case CLI_NONE:
+		status = clean_up(&c, false, a);
+		break;
+	case CLI_STALE:
+		status = clean_up(&c, true, a);
+		break;
+	case CLI_ERROR:
+		break;
+	}
+	return status;
+}
