@@ -21,7 +21,8 @@ static void wake(struct mf_engine *e, unsigned i)
 		e->host.wake_worker(e->host.ctx, i);
 }
 
-static void push_waiting(struct mf_engine *e, unsigned i)
+/* False: some still wait. */
+static bool push_waiting(struct mf_engine *e, unsigned i)
 {
 	while (e->waiting[i] && mf_ring_push(e->workers[i]->orders, &e->waiting[i]->order)) {
 		struct mf_waiting_order *w = e->waiting[i];
@@ -30,6 +31,7 @@ static void push_waiting(struct mf_engine *e, unsigned i)
 		free(w);
 		wake(e, i);
 	}
+	return !e->waiting[i];
 }
 
 void mf_engine_order(struct mf_engine *e, unsigned worker, const struct mf_order *o)
@@ -38,8 +40,7 @@ void mf_engine_order(struct mf_engine *e, unsigned worker, const struct mf_order
 
 	if (e->stopping)
 		return;
-	push_waiting(e, worker);
-	if (!*end && mf_ring_push(e->workers[worker]->orders, o)) {
+	if (push_waiting(e, worker) && mf_ring_push(e->workers[worker]->orders, o)) {
 		wake(e, worker);
 		return;
 	}
@@ -257,8 +258,8 @@ static bool handle(struct mf_engine *e)
 
 mf_nsec mf_engine_control(struct mf_engine *e, mf_nsec now)
 {
+	bool more = true, ordered = true;
 	mf_nsec deadline;
-	bool more = true;
 
 	e->now = now;
 	__atomic_store_n(&e->shared.events_waiting, 0, __ATOMIC_SEQ_CST);
@@ -266,12 +267,13 @@ mf_nsec mf_engine_control(struct mf_engine *e, mf_nsec now)
 		more = handle(e);
 	mf_wg_tick(e->wg, now);
 	for (unsigned i = 0; i < e->n_workers; i++)
-		push_waiting(e, i);
+		ordered &= push_waiting(e, i);
 	deadline = mf_wg_deadline(e->wg);
 	if (more)
 		return now;
-	/* A worker that is busy passes a quiet point soon, but says nothing then. */
-	if (mf_reclaim_run(&e->reclaim) && now + MF_MSEC < deadline)
+	/* Orders that no worker has seen name what it would free. A worker that is busy passes a quiet
+	 * point soon, but says nothing then. */
+	if ((!ordered || mf_reclaim_run(&e->reclaim)) && now + MF_MSEC < deadline)
 		deadline = now + MF_MSEC;
 	return deadline;
 }

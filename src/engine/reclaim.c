@@ -19,8 +19,13 @@ static uint64_t passed(const struct mf_reclaim *r)
 	for (unsigned i = 0; i < r->n_workers; i++) {
 		const struct mf_worker *w = r->workers[i];
 		uint64_t seen = __atomic_load_n(&w->seen, __ATOMIC_ACQUIRE);
+		/* A sleeper that has orders wakes up and looks at what they name. In this order: a worker
+		 * is awake while it empties its ring. */
+		bool orders = mf_ring_len(w->orders) > 0;
 
-		if (__atomic_load_n(&w->sleeping, __ATOMIC_SEQ_CST) != MF_WORKER_QUIET && seen < least)
+		if (__atomic_load_n(&w->sleeping, __ATOMIC_SEQ_CST) == MF_WORKER_QUIET && !orders)
+			continue;
+		if (seen < least)
 			least = seen;
 	}
 	return least;
