@@ -55,7 +55,7 @@ static void obey(struct mf_worker *w, const struct mf_order *o)
 		set_udp(w, o);
 		break;
 	case MF_ORDER_SET_TRACE:
-		w->graph.trace = o->trace;
+		mf_graph_watch(&w->graph, o->trace);
 		break;
 	case MF_ORDER_SET_PG:
 		w->pg = o->pg;

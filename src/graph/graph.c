@@ -130,6 +130,13 @@ uint32_t mf_graph_pass(struct mf_graph *g, mf_nsec now)
 	return in;
 }
 
+void mf_graph_watch(struct mf_graph *g, struct mf_trace *t)
+{
+	g->trace = t;
+	if (t)
+		mf_trace_begin(t, ++g->n_traces);
+}
+
 void mf_graph_absorb(struct mf_graph *g, struct mf_pkt *p, enum mf_verdict verdict)
 {
 	if (MF_UNLIKELY(p->trace != 0))

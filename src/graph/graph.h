@@ -62,6 +62,7 @@ struct mf_ledger {
 struct mf_graph {
 	struct mf_worker *worker; /* whose graph this is */
 	struct mf_trace *trace;   /* NULL when nobody watches: one branch per frame */
+	uint16_t n_traces;        /* how many there have been */
 	mf_nsec now;              /* set by the worker for each pass */
 	struct mf_ledger ledger;
 	uint32_t n_nodes;
@@ -88,6 +89,9 @@ void mf_graph_drain(struct mf_graph *g);
  * the node when its frame is full. */
 void mf_graph_put(struct mf_graph *g, struct mf_node *to, struct mf_pkt *p);
 void mf_graph_put_n(struct mf_graph *g, struct mf_node *to, struct mf_pkt **pkts, uint32_t n);
+
+/* Watches packets with `t` from now on, NULL: with nothing. The worker's thread. */
+void mf_graph_watch(struct mf_graph *g, struct mf_trace *t);
 
 /* The packet went on inside another one (it was sealed into a batch): completes its trace and frees it;
  * the other one is counted when it ends. */

@@ -8,6 +8,7 @@
 struct mf_trace {
 	struct mf_trace_filter filter;
 	uint32_t slots, snaplen;
+	uint16_t id; /* tells its packets from those of a trace before it */
 	size_t stride;
 	bool entry[MF_NODE_MAX]; /* nodes before which a packet may be chosen */
 	struct mf_ring *idle, *done;
@@ -15,6 +16,20 @@ struct mf_trace {
 	uint32_t open; /* atomic: written by the worker, read by the control thread */
 	uint8_t *memory;
 };
+
+/* A packet carries its trace's id and its record's number, from 1. */
+enum { SLOT_BITS = 16 };
+
+static uint32_t slot_of(const struct mf_pkt *p)
+{
+	return (p->trace & ((1u << SLOT_BITS) - 1)) - 1;
+}
+
+/* Packets stay in the engine for as long as a handshake takes; a trace may be gone by then. */
+static bool owns(const struct mf_trace *t, const struct mf_pkt *p)
+{
+	return t && p->trace && p->trace >> SLOT_BITS == t->id;
+}
 
 static struct mf_trace_record *record(const struct mf_trace *t, uint32_t slot)
 {
@@ -38,6 +53,7 @@ struct mf_trace *mf_trace_new(const struct mf_graph *g, const struct mf_trace_fi
 {
 	struct mf_trace *t = calloc(1, sizeof(*t));
 
+	MF_ASSERT(slots < 1u << SLOT_BITS);
 	if (!t)
 		return NULL;
 	t->filter = *filter;
@@ -55,6 +71,11 @@ struct mf_trace *mf_trace_new(const struct mf_graph *g, const struct mf_trace_fi
 	for (uint32_t i = 0; i < slots; i++)
 		mf_ring_push(t->idle, &i);
 	return t;
+}
+
+void mf_trace_begin(struct mf_trace *t, uint16_t id)
+{
+	t->id = id;
 }
 
 void mf_trace_free(struct mf_trace *t)
@@ -109,7 +130,7 @@ static void begin(struct mf_trace *t, struct mf_pkt *p, mf_nsec now)
 		.gso_size = p->gso_size,
 	};
 	memcpy(r->bytes, p->data, r->caplen);
-	p->trace = slot + 1;
+	p->trace = (uint32_t)t->id << SLOT_BITS | (slot + 1);
 	__atomic_store_n(&t->open, t->open + 1, __ATOMIC_RELEASE);
 }
 
@@ -122,11 +143,14 @@ void mf_trace_frame(struct mf_trace *t, const struct mf_node *node, struct mf_pk
 		struct mf_pkt *p = pkts[i];
 		struct mf_trace_record *r;
 
-		if (!p->trace && entry)
-			begin(t, p, now);
-		if (!p->trace)
-			continue;
-		r = record(t, p->trace - 1);
+		if (!owns(t, p)) {
+			p->trace = 0;
+			if (entry)
+				begin(t, p, now);
+			if (!p->trace)
+				continue;
+		}
+		r = record(t, slot_of(p));
 		if (r->n_path < MF_TRACE_PATH_MAX)
 			r->path[r->n_path++] = (uint8_t)node->index;
 	}
@@ -134,10 +158,15 @@ void mf_trace_frame(struct mf_trace *t, const struct mf_node *node, struct mf_pk
 
 void mf_trace_end(struct mf_trace *t, struct mf_pkt *p, enum mf_verdict verdict, mf_nsec now)
 {
-	uint32_t slot = p->trace - 1;
-	struct mf_trace_record *r = record(t, slot);
+	uint32_t slot = slot_of(p);
+	struct mf_trace_record *r;
 
 	(void)now;
+	if (!owns(t, p)) {
+		p->trace = 0;
+		return;
+	}
+	r = record(t, slot);
 	r->verdict = (uint8_t)verdict;
 	r->drop = p->drop;
 	p->trace = 0;
@@ -147,9 +176,12 @@ void mf_trace_end(struct mf_trace *t, struct mf_pkt *p, enum mf_verdict verdict,
 
 void mf_trace_note(struct mf_trace *t, const struct mf_pkt *p, const char *note)
 {
-	struct mf_trace_record *r = record(t, p->trace - 1);
-	size_t n = mf_min(strlen(note), sizeof(r->note) - 1);
+	struct mf_trace_record *r;
+	size_t n = mf_min(strlen(note), MF_TRACE_NOTE - 1);
 
+	if (!owns(t, p))
+		return;
+	r = record(t, slot_of(p));
 	memcpy(r->note, note, n);
 	r->note[n] = '\0';
 }

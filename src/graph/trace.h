@@ -38,7 +38,7 @@ struct mf_trace_filter {
 	void *ctx;
 };
 
-/* `slots` is a power of two; each holds up to `snaplen` bytes. NULL: out of memory. The filter's ctx
+/* `slots` is a power of two below 65536; each holds up to `snaplen` bytes. NULL: out of memory. The filter's ctx
  * must outlive the trace. Free only after the worker has let go of it and no packet carries a record. */
 struct mf_trace *mf_trace_new(const struct mf_graph *g, const struct mf_trace_filter *filter,
 			      uint32_t slots, uint32_t snaplen);
@@ -52,7 +52,10 @@ uint64_t mf_trace_missed(const struct mf_trace *t);
 /* Records that packets still carry: 0 before a trace may be freed. */
 uint32_t mf_trace_open(const struct mf_trace *t);
 
-/* Worker: before a node runs on a frame; when a packet ends; a remark for a watched packet. */
+/* Worker, through mf_graph_watch: the packets of this trace carry `id`. */
+void mf_trace_begin(struct mf_trace *t, uint16_t id);
+/* Worker: before a node runs on a frame; when a packet ends; a remark for a watched packet. The last
+ * two do nothing for a packet that another trace was watching, also when `t` is NULL. */
 void mf_trace_frame(struct mf_trace *t, const struct mf_node *node, struct mf_pkt **pkts,
 		    uint32_t n, mf_nsec now);
 void mf_trace_end(struct mf_trace *t, struct mf_pkt *p, enum mf_verdict verdict, mf_nsec now);

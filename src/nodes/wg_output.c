@@ -274,14 +274,14 @@ static uint32_t wg_output_run(struct mf_graph *g, struct mf_node *node, struct m
 		struct mf_wg_peer *peer;
 		enum mf_drop drop = choose(hop, p, &peer);
 
+		if (MF_UNLIKELY(p->trace != 0))
+			mf_trace_note(g->trace, p, hop->name);
 		if (drop) {
 			p->drop = (uint16_t)drop;
 			next[onward] = NEXT_ICMP_ERROR;
 			pkts[onward++] = p;
 			continue;
 		}
-		if (MF_UNLIKELY(p->trace != 0))
-			mf_trace_note(g->trace, p, hop->name);
 		translate(w->snap, hop, p);
 		add(w, &r, peer, hop, p);
 	}

@@ -210,6 +210,43 @@ static void test_trace_without_slots_is_counted(void **state)
 	close_graph(&g);
 }
 
+/* A packet that waits for a handshake outlives the trace that watched it, and meets the next one. */
+static void test_packets_outlive_their_trace(void **state)
+{
+	struct mf_graph g = open_graph();
+	struct mf_node *to = mf_graph_find(&g, "split"), *end = mf_graph_find(&g, "odd");
+	struct mf_trace_filter filter = { .node = to->index };
+	struct mf_trace *t[2];
+	struct mf_pkt *p[3];
+	uint32_t slot;
+
+	(void)state;
+	for (int i = 0; i < 2; i++) {
+		t[i] = mf_trace_new(&g, &filter, 4, 64);
+		assert_non_null(t[i]);
+		mf_graph_watch(&g, t[i]);
+		p[i] = mf_pkt_small(pool);
+		mf_trace_frame(t[i], to, &p[i], 1, 1);
+		assert_int_not_equal(p[i]->trace, 0);
+	}
+	assert_int_not_equal(p[0]->trace, p[1]->trace);
+	mf_trace_free(t[0]);
+	mf_trace_note(t[1], p[0], "not yours");
+	mf_graph_absorb(&g, p[0], MF_SENT);
+	assert_null(mf_trace_take(t[1], &slot));
+	mf_graph_absorb(&g, p[1], MF_SENT);
+	assert_string_equal(mf_trace_take(t[1], &slot)->note, "");
+	/* And with nobody watching at all. */
+	p[2] = mf_pkt_small(pool);
+	mf_trace_frame(t[1], to, &p[2], 1, 1);
+	mf_graph_watch(&g, NULL);
+	mf_trace_note(g.trace, p[2], "nobody");
+	mf_graph_absorb(&g, p[2], MF_SENT);
+	assert_int_equal(end->packets, 0);
+	mf_trace_free(t[1]);
+	close_graph(&g);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -218,6 +255,7 @@ int main(void)
 		cmocka_unit_test(test_wrong_tables_are_bugs),
 		cmocka_unit_test(test_trace_tells_path_and_verdict),
 		cmocka_unit_test(test_trace_without_slots_is_counted),
+		cmocka_unit_test(test_packets_outlive_their_trace),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
