@@ -188,8 +188,7 @@ static mf_err add_family(struct mf_wg_allowed_table *t, enum mf_family family,
 			continue;
 		node = *place_of(t, &p[i]);
 		node->owner = owner;
-		if (node->list == list)
-			continue;
+		node->round = t->round;
 		unlink_node(node);
 		append(list, node);
 	}
@@ -215,6 +214,24 @@ mf_err mf_wg_allowed_remove(struct mf_wg_allowed_table *t, struct mf_wg_allowed_
 	err = mf_lpm_remove(lpm_of(t, p), p->addr.b, p->len);
 	if (!err)
 		free_node(t, node);
+	return err;
+}
+
+void mf_wg_allowed_begin(struct mf_wg_allowed_table *t)
+{
+	t->round++;
+}
+
+mf_err mf_wg_allowed_sweep(struct mf_wg_allowed_table *t, struct mf_wg_allowed_list *list)
+{
+	struct mf_wg_allowed_node *node = list->first, *next;
+	mf_err err = MF_OK;
+
+	for (; node && !err; node = next) {
+		next = node->next;
+		if (node->round != t->round)
+			err = mf_wg_allowed_remove(t, list, &node->prefix);
+	}
 	return err;
 }
 

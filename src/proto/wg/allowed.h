@@ -15,6 +15,7 @@ struct mf_wg_allowed_node {
 	struct mf_wg_allowed_list *list;        /* its owner's list */
 	struct mf_wg_allowed_node *next, *prev; /* in it */
 	struct mf_wg_allowed_node *chain;       /* in the hash table */
+	uint64_t round;                         /* of the last mf_wg_allowed_add that named it */
 };
 
 /* A peer's prefixes, in the order they were added. All zero: none. */
@@ -27,6 +28,7 @@ struct mf_wg_allowed_table {
 	struct mf_lpm *ip4, *ip6;
 	struct mf_wg_allowed_node **bucket;
 	size_t n, buckets; /* buckets: 0 or a power of two */
+	uint64_t round;    /* counts replacements */
 };
 
 MF_MUST_CHECK bool mf_wg_allowed_init(struct mf_wg_allowed_table *t,
@@ -41,6 +43,11 @@ MF_MUST_CHECK mf_err mf_wg_allowed_add(struct mf_wg_allowed_table *t, struct mf_
 /* Takes a prefix from a peer if it is this peer's. MF_OK also when there was nothing to do. */
 MF_MUST_CHECK mf_err mf_wg_allowed_remove(struct mf_wg_allowed_table *t,
 					  struct mf_wg_allowed_list *list, const struct mf_prefix *p);
+/* To replace a peer's prefixes without a moment in which those that stay are missing: begin, add the new
+ * ones, and sweep away what was not added since. */
+void mf_wg_allowed_begin(struct mf_wg_allowed_table *t);
+MF_MUST_CHECK mf_err mf_wg_allowed_sweep(struct mf_wg_allowed_table *t,
+					 struct mf_wg_allowed_list *list);
 /* Takes all. False: for lack of memory something is left in the lookup structure, where it says `owner`;
  * a dying owner's number must then never be given to another. */
 bool mf_wg_allowed_clear(struct mf_wg_allowed_table *t, struct mf_wg_allowed_list *list);

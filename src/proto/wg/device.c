@@ -347,9 +347,10 @@ static mf_err change(struct mf_wg_peer *p, const struct mf_wg_peer_config *c, mf
 		moved = false;
 	if (moved && !mf_wg_peer_set_path(p, &path))
 		return MF_E_NO_MEMORY;
-	if (c->set & MF_WG_REPLACE_ALLOWED)
-		mf_wg_allowed_clear(&p->device->allowed, &p->allowed);
+	mf_wg_allowed_begin(&p->device->allowed);
 	err = apply_allowed(p, c);
+	if (!err && (c->set & MF_WG_REPLACE_ALLOWED))
+		err = mf_wg_allowed_sweep(&p->device->allowed, &p->allowed);
 	if (!err)
 		apply_rest(p, c, moved, now);
 	return err;

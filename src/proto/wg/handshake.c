@@ -188,6 +188,7 @@ static enum mf_drop consume_initiation(struct mf_wg *wg, mf_nsec now,
 	struct mf_wg_device *d;
 	struct mf_wg_peer *p;
 	struct mf_wg_keypair *k;
+	bool moved;
 	enum mf_drop drop = admit(wg, now, in, &d);
 
 	if (drop)
@@ -202,7 +203,7 @@ static enum mf_drop consume_initiation(struct mf_wg *wg, mf_nsec now,
 		return MF_DROP_WG_HANDSHAKE;
 	}
 	mf_wg_timers_control_received(p, now, in->n);
-	mf_wg_peer_came_from(p, &in->from);
+	moved = mf_wg_peer_came_from(p, &in->from);
 	k = keypair_for_response(p, now, &r, &answer);
 	mf_wipe(&r, sizeof(r));
 	if (k) {
@@ -210,7 +211,8 @@ static enum mf_drop consume_initiation(struct mf_wg *wg, mf_nsec now,
 		mf_wg_timers_session_derived(p, now);
 		send_message(p, now, &answer, sizeof(answer));
 	}
-	mf_wg_timers_path_set(p, now);
+	if (moved)
+		mf_wg_timers_path_set(p, now);
 	mf_wg_timers_run(p, now);
 	return k ? MF_DROP_NONE : MF_DROP_WG_HANDSHAKE;
 }

@@ -133,15 +133,16 @@ bool mf_wg_peer_set_path(struct mf_wg_peer *p, const struct mf_wg_path *path)
 	return true;
 }
 
-void mf_wg_peer_came_from(struct mf_wg_peer *p, const struct mf_wg_path *from)
+bool mf_wg_peer_came_from(struct mf_wg_peer *p, const struct mf_wg_path *from)
 {
 	const struct mf_wg_path *path = mf_wg_peer_path(p);
 	bool moved = !path || !mf_endpoint_equal(&path->remote, &from->remote);
 
 	if (mf_wg_path_matches(path, from) || !mf_wg_peer_set_path(p, from))
-		return;
+		return false;
 	if (moved)
 		mf_wg_tell(p, MF_WG_EVENT_ROAMED);
+	return moved;
 }
 
 void mf_wg_peer_forget_source(struct mf_wg_peer *p)

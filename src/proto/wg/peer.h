@@ -89,8 +89,8 @@ void mf_wg_peer_rekeyed(struct mf_wg_peer *p);
 
 /* Publishes a new path; `remote` with family 0 means none. False: out of memory, nothing changed. */
 bool mf_wg_peer_set_path(struct mf_wg_peer *p, const struct mf_wg_path *path);
-/* Takes over where an authenticated message came from. */
-void mf_wg_peer_came_from(struct mf_wg_peer *p, const struct mf_wg_path *from);
+/* Takes over where an authenticated message came from. True: that is another endpoint than before. */
+bool mf_wg_peer_came_from(struct mf_wg_peer *p, const struct mf_wg_path *from);
 void mf_wg_peer_forget_source(struct mf_wg_peer *p);
 
 /* A handshake succeeded: installs its keys. `k` has its index. */

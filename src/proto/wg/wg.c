@@ -73,20 +73,15 @@ void mf_wg_poke(struct mf_wg *wg, struct mf_wg_peer_ref ref, mf_nsec now)
 void mf_wg_roam(struct mf_wg *wg, struct mf_wg_peer_ref ref, const struct mf_wg_path *from)
 {
 	struct mf_wg_peer *p = mf_wg_peer_by_ref(wg, ref);
-	bool had;
 
 	if (!p)
 		return;
 	atomic_store_explicit(&p->stamps.roam_posted, false, memory_order_relaxed);
 	/* What it was authenticated with may be gone by now. */
-	if (!mf_wg_device_running(p->device))
+	if (!mf_wg_device_running(p->device) || !mf_wg_peer_came_from(p, from))
 		return;
-	had = mf_wg_peer_path(p);
-	mf_wg_peer_came_from(p, from);
-	if (!had) {
-		mf_wg_timers_path_set(p, wg->now);
-		mf_wg_timers_run(p, wg->now);
-	}
+	mf_wg_timers_path_set(p, wg->now);
+	mf_wg_timers_run(p, wg->now);
 }
 
 void mf_wg_network_changed(struct mf_wg *wg, mf_nsec now)
