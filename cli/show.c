@@ -127,11 +127,11 @@ static int why_address(struct cli_client *c, const char *text, const struct cli_
 	status = cli_ask(c, request, &answer, &value);
 	if (answer) {
 		fputs(answer, stdout);
-		printf("system route: %s%s\n", device ? device : "none",
-		       !device ? ": the system does not send such packets at all"
+		printf("the system:  %s%s\n", device ? device : "has no route",
+		       !device ? ": it does not send such packets at all"
 		       : strcmp(device, c->name)
-			       ? ", which is not the tunnel: it never sees such packets"
-			       : ", into the tunnel");
+			       ? ", which is not the tunnel: such packets never get there"
+			       : ": into the tunnel");
 	}
 	free(answer);
 	if (value) {

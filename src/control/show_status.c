@@ -7,6 +7,7 @@
 #include <stdio.h>
 
 #include "control/units.h"
+#include "wire/ip.h"
 
 /* Days since 1970 to a date: Howard Hinnant's civil_from_days, in its form for days after 1970. */
 const char *mf_wall_format(struct mf_wg_wall t, char out[MF_WALL_STRLEN])
@@ -140,14 +141,12 @@ struct fate {
 	char text[160];
 };
 
-static void fate_in_interface(struct mf_control *c, const struct mf_why *why, mf_nsec now,
-			      struct fate *f)
+static void fate_in_interface(const struct mf_why *why, mf_nsec now, struct fate *f)
 {
 	const char *iface = why->hop->name;
 	struct mf_wg_peer_info info;
 
-	(void)c;
-	f->path = "tun-input > ip-input > route-lookup > wg-output > drop";
+	f->path = "tun-input > ip-input > route-lookup > wg-output > icmp-error > drop";
 	if (!mf_wg_device_up(why->hop->device)) {
 		f->drop = MF_DROP_INTERFACE_DOWN;
 		snprintf(f->text, sizeof(f->text), "dropped: %s is not up", iface);
@@ -172,12 +171,32 @@ static void fate_in_interface(struct mf_control *c, const struct mf_why *why, mf
 		 info.session ? "" : ", after a handshake");
 }
 
-static void decide_fate(struct mf_control *c, const struct mf_why *why, mf_nsec now, struct fate *f)
+/* Asks ip-input's own rule, with a packet of nothing but a destination. */
+static bool is_martian(const struct mf_addr *dst)
+{
+	uint8_t header[40] = { 0 };
+	struct mf_pkt p = { .data = header, .len = sizeof(header) };
+
+	p.ip_version = dst->family == MF_AF_IP4 ? 4 : 6;
+	header[0] = (uint8_t)(p.ip_version << 4);
+	memcpy(header + (p.ip_version == 4 ? 16 : 24), dst->b, mf_addr_len(dst));
+	return mf_ip_martian_destination(&p) != MF_DROP_NONE;
+}
+
+static void decide_fate(const struct mf_addr *dst, const struct mf_why *why, mf_nsec now,
+			struct fate *f)
 {
 	*f = (struct fate){ .verdict = "dropped" };
+	if (is_martian(dst)) {
+		f->drop = MF_DROP_IP_MARTIAN_DESTINATION;
+		f->path = "tun-input > ip-input > drop";
+		snprintf(f->text, sizeof(f->text),
+			 "dropped: nobody may forward packets to such an address");
+		return;
+	}
 	switch (why->hop->kind) {
 	case MF_HOP_WG:
-		fate_in_interface(c, why, now, f);
+		fate_in_interface(why, now, f);
 		return;
 	case MF_HOP_DROP:
 		f->drop = MF_DROP_POLICY_DROP;
@@ -186,13 +205,13 @@ static void decide_fate(struct mf_control *c, const struct mf_why *why, mf_nsec 
 		return;
 	case MF_HOP_REJECT:
 		f->drop = MF_DROP_POLICY_REJECT;
-		f->path = "tun-input > ip-input > route-lookup > reject > tun-output";
+		f->path = "tun-input > ip-input > route-lookup > reject > drop";
 		snprintf(f->text, sizeof(f->text),
 			 "rejected: TCP gets a reset, everything else is dropped");
 		return;
 	default:
 		f->drop = MF_DROP_NO_ROUTE;
-		f->path = "tun-input > ip-input > route-lookup > icmp-error > tun-output";
+		f->path = "tun-input > ip-input > route-lookup > icmp-error > drop";
 		snprintf(f->text, sizeof(f->text),
 			 "dropped: no route, answered with ICMP unreachable");
 	}
@@ -251,7 +270,7 @@ void mf_report_why(struct mf_control *c, struct mf_report *r, const struct mf_ad
 	struct fate fate;
 
 	mf_engine_why(c->engine, dst, &why);
-	decide_fate(c, &why, now, &fate);
+	decide_fate(dst, &why, now, &fate);
 	mf_report_fact(r, "destination", "destination", MF_CELL_TEXT);
 	mf_cell_addr(r, dst);
 	route_facts(r, &why);

@@ -9,7 +9,7 @@
 #include "base/json.h"
 #include "control/uapi_set.h"
 
-enum { LINE_MAX_BYTES = 512 };
+enum { LINE_MAX_BYTES = 512, ANSWERS_MAX_BYTES = 64 << 20 };
 
 enum state {
 	IDLE,    /* an operation comes next */
@@ -123,11 +123,37 @@ static void print_peer(struct mf_text *out, const struct mf_wg_peer *p, mf_nsec 
 	print_allowed(out, p, info.n_allowed);
 }
 
+/* Growing would leave copies of keys behind: the text of a device gets its memory at once. */
+static void make_room(struct mf_text *out, const struct mf_wg_device *d, mf_nsec now)
+{
+	size_t n = out->len + 512;
+	struct mf_wg_peer_info info;
+	char *s;
+
+	for (struct mf_wg_peer *p = mf_wg_peer_next(d, NULL); p; p = mf_wg_peer_next(d, p)) {
+		mf_wg_peer_info(p, now, &info);
+		mf_wipe(&info.psk, sizeof(info.psk));
+		n += 512 + info.n_allowed * (sizeof("allowed_ip=\n") + MF_PREFIX_STRLEN);
+	}
+	s = n > out->cap ? malloc(n) : NULL;
+	if (!s)
+		return;
+	if (out->s) {
+		memcpy(s, out->s, out->len);
+		mf_wipe(out->s, out->cap);
+		free(out->s);
+	}
+	out->s = s;
+	out->cap = n;
+	out->s[out->len] = '\0';
+}
+
 static void answer_get(struct mf_uapi *u, const struct mf_wg_device *d, mf_nsec now)
 {
 	struct mf_key private_key, public_key;
 	struct mf_text *out = &u->out;
 
+	make_room(out, d, now);
 	if (mf_wg_device_keys(d, &private_key, &public_key))
 		print_key(out, "private_key", &private_key);
 	mf_wipe(&private_key, sizeof(private_key));
@@ -190,7 +216,7 @@ bool mf_uapi_input(struct mf_uapi *u, const void *bytes, size_t n, mf_nsec now)
 {
 	const char *p = bytes;
 
-	for (size_t i = 0; i < n && !u->closing; i++) {
+	for (size_t i = 0; i < n && !u->closing && u->out.len <= ANSWERS_MAX_BYTES; i++) {
 		if (p[i] == '\n') {
 			take_line(u, now);
 		} else if (u->n_line == LINE_MAX_BYTES - 1) {
@@ -200,7 +226,8 @@ bool mf_uapi_input(struct mf_uapi *u, const void *bytes, size_t n, mf_nsec now)
 			u->line[u->n_line++] = p[i];
 		}
 	}
-	u->closing |= u->out.failed;
+	/* Somebody asks and asks in one go. */
+	u->closing |= u->out.failed || u->out.len > ANSWERS_MAX_BYTES;
 	return !u->closing;
 }
 
