@@ -2,7 +2,9 @@
  *
  * What the engine adds to the cryptography: packets go from the generator through ip-input, route-lookup
  * and wg-output to a socket that swallows them, beside the bare AEAD of the same library on the same
- * bytes. Prints one JSON line for each size; with two workers also what the second one brings.
+ * bytes. Prints one JSON line for each size; with two workers also what the second one brings. The share of
+ * one worker is taken from processor time, so a busy machine disturbs it little; two workers need two idle
+ * processors.
  *
  *   bench-micro-engine [seconds] [size ...]
  */
@@ -14,12 +16,20 @@
 #include "nodes/pg.h"
 #include "support/testnet.h"
 
-static mf_nsec real_now(void)
+enum { ROUNDS = 7 };
+
+static mf_nsec clock_of(clockid_t id)
 {
 	struct timespec ts;
 
-	clock_gettime(CLOCK_MONOTONIC, &ts);
+	clock_gettime(id, &ts);
 	return (mf_nsec)ts.tv_sec * MF_SEC + (mf_nsec)ts.tv_nsec;
+}
+
+/* One thread is measured in its own processor time, two on the wall. */
+static mf_nsec real_now(unsigned workers)
+{
+	return clock_of(workers == 1 ? CLOCK_THREAD_CPUTIME_ID : CLOCK_MONOTONIC);
 }
 
 static volatile bool stop_helper;
@@ -34,7 +44,8 @@ static void *helper(void *arg)
 	return NULL;
 }
 
-static double engine_packets_per_s(uint32_t size, unsigned workers, double seconds, const char **aead)
+static double engine_packets_per_s(uint32_t size, unsigned workers, const char *node,
+				   double seconds, const char **aead)
 {
 	static uint8_t bytes[2048], payload[2048];
 	struct testnet t;
@@ -52,18 +63,18 @@ static double engine_packets_per_s(uint32_t size, unsigned workers, double secon
 	testnet_app_send(&t.side[0], bytes, template.len, 0, 0, false, 0, 0);
 	testnet_settle(&t);
 	t.swallow = true;
-	pg.to = mf_graph_find(&w->graph, "ip-input");
+	pg.to = mf_graph_find(&w->graph, node);
 	pg.per_pass = 256;
 	mf_engine_order(t.side[0].engine, 0, &o);
 	stop_helper = false;
 	if (workers > 1)
 		pthread_create(&thread, NULL, helper, &t);
-	begin = real_now();
+	begin = real_now(workers);
 	do
 		for (int i = 0; i < 16; i++)
 			mf_worker_pass(w, t.now);
-	while (real_now() - begin < (mf_nsec)(seconds * 1e9));
-	end = real_now();
+	while (real_now(workers) - begin < (mf_nsec)(seconds * 1e9));
+	end = real_now(workers);
 	stop_helper = true;
 	if (workers > 1)
 		pthread_join(thread, NULL);
@@ -85,30 +96,56 @@ static double aead_packets_per_s(uint32_t size, double seconds)
 	mf_nsec begin;
 
 	mf_aead_key_init(&key, in);
-	begin = real_now();
+	begin = real_now(1);
 	do
 		for (int i = 0; i < 4096; i++, n++)
 			mf_aead_seal(ctx, &key, n, in + n % RING * 2048, size, out + n % RING * 2048);
-	while (real_now() - begin < (mf_nsec)(seconds * 1e9));
-	begin = real_now() - begin;
+	while (real_now(1) - begin < (mf_nsec)(seconds * 1e9));
+	begin = real_now(1) - begin;
 	mf_aead_free(ctx);
 	free(in);
 	free(out);
 	return (double)n / ((double)begin / 1e9);
 }
 
+static int compare(const void *x, const void *y)
+{
+	double a = *(const double *)x, b = *(const double *)y;
+
+	return (a > b) - (a < b);
+}
+
+static double median(double *v, int n)
+{
+	qsort(v, (size_t)n, sizeof(*v), compare);
+	return n % 2 ? v[n / 2] : (v[n / 2 - 1] + v[n / 2]) / 2;
+}
+
+/* In turn, so that a machine whose speed drifts is the same for all of them. All in ns a packet: `engine_ns`
+ * holds the generator, which makes the packets (a copy) and frees them; `extra_ns` and `ratio` do not. */
 static void measure(uint32_t size, double seconds)
 {
-	const char *aead;
-	double bare = aead_packets_per_s(
-		mf_round_up(size, 16) <= 1420 ? (uint32_t)mf_round_up(size, 16) : size, seconds);
-	double one = engine_packets_per_s(size, 1, seconds, &aead);
-	double two = engine_packets_per_s(size, 2, seconds, &aead);
+	size_t padded = mf_round_up(size, 16);
+	uint32_t sealed = padded <= 1420 ? (uint32_t)padded : size;
+	double bare[ROUNDS], idle[ROUNDS], one[ROUNDS], two[ROUNDS];
+	double share[ROUNDS], scale[ROUNDS], extra[ROUNDS];
+	const char *aead = NULL;
 
-	printf("{\"size\":%u,\"aead\":\"%s\",\"aead_pps\":%.0f,\"engine_pps\":%.0f,\"engine_2w_"
-	       "pps\":%.0f,"
-	       "\"ratio\":%.3f,\"ratio_2w\":%.3f,\"extra_ns\":%.1f}\n",
-	       size, aead, bare, one, two, one / bare, two / one, 1e9 / one - 1e9 / bare);
+	for (int i = 0; i < ROUNDS; i++) {
+		bare[i] = 1e9 / aead_packets_per_s(sealed, seconds / ROUNDS);
+		idle[i] = 1e9 / engine_packets_per_s(size, 1, "drop", seconds / ROUNDS, &aead);
+		one[i] = 1e9 / engine_packets_per_s(size, 1, "ip-input", seconds / ROUNDS, &aead);
+		two[i] = 1e9 / engine_packets_per_s(size, 2, "ip-input", seconds / ROUNDS, &aead);
+		scale[i] = one[i] / two[i];
+		extra[i] = one[i] - idle[i] - bare[i];
+		share[i] = bare[i] / (one[i] - idle[i]);
+	}
+	printf("{\"size\":%u,\"aead\":\"%s\",\"aead_ns\":%.1f,\"generator_ns\":%.1f,\"engine_ns\":%"
+	       ".1f,"
+	       "\"engine_2w_ns\":%.1f,\"ratio\":%.3f,\"ratio_2w\":%.3f,\"extra_ns\":%.1f}\n",
+	       size, aead, median(bare, ROUNDS), median(idle, ROUNDS), median(one, ROUNDS),
+	       median(two, ROUNDS), median(share, ROUNDS), median(scale, ROUNDS),
+	       median(extra, ROUNDS));
 	fflush(stdout);
 }
 
