@@ -60,7 +60,7 @@ def build(lab, ours="mintflow", routes=None, tweak=None, one_address=True):
     e1.start()
     e2.start()
     if one_address:
-        p2.ip("route add 10.10.0.1/32 dev wg0")
+        p2.ip("route replace 10.10.0.1/32 dev wg0")
     ours_end.start()
     home.ip(f"route add 198.18.0.0/15 dev {ours_end.dev}")
     return ours_end, home, p1, p2, net

@@ -210,7 +210,7 @@ def test_import_wg_quick(lab):
     """What a provider hands out becomes a profile that check accepts."""
     h = lab.host("h")
 
-    private, public = genkey()
+    private, public = genkey()[0], genkey()[1]
     conf = lab.path("provider.conf")
     with open(os.open(conf, os.O_CREAT | os.O_WRONLY, 0o600), "w") as f:
         f.write(f"# a comment\n[Interface]\nPrivateKey={private}\nAddress = 10.2.0.2/32,fd00::2/128\n"
