@@ -230,6 +230,21 @@ static void test_device_down_and_up(void **state)
 	assert_int_equal(sim_of(b)->delivered, 3);
 }
 
+static void test_what_is_staged_is_dropped_with_its_device_or_peer(void **state)
+{
+	struct mf_wg_peer_config c = { .public_key = nb->public_key };
+
+	(void)state;
+	(void)sim_send(a);
+	mf_wg_device_set_up(na->device, false, s->now);
+	assert_int_equal(sim_of(a)->staged_dropped, 1);
+	mf_wg_device_set_up(na->device, true, s->now);
+	(void)sim_send(a);
+	mf_wg_device_set_private_key(na->device, &c.psk, s->now);
+	assert_int_equal(sim_of(a)->staged_dropped, 2);
+	assert_int_equal(sim_of(a)->staged, 0);
+}
+
 /* ---- allowed IPs ---- */
 
 static void test_allowed_ips_move_while_sessions_live(void **state)
@@ -421,6 +436,7 @@ int main(void)
 		PAIR_TEST(test_new_private_key_ends_sessions_and_old_ones_are_not_answered),
 		PAIR_TEST(test_removed_and_made_again),
 		PAIR_TEST(test_device_down_and_up),
+		PAIR_TEST(test_what_is_staged_is_dropped_with_its_device_or_peer),
 		PAIR_TEST(test_allowed_ips_move_while_sessions_live),
 		PAIR_TEST(test_allowed_ips_in_order_and_masked),
 		PAIR_TEST(test_several_devices_on_one_port),

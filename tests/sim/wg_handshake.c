@@ -276,9 +276,10 @@ static void test_packets_of_the_old_keys_still_count_after_rekeying(void **state
 	sim_connect(s, a);
 	old = mf_wg_peer_current(a);
 	sim_run_until(s, old->birth + 121 * MF_SEC);
-	/* b's data on the old keys overtakes nothing: it arrives when the new keys are in use. */
+	/* Data on the old keys, each way, that arrives when the new keys are in use. */
 	s->delay = 2 * MF_SEC;
 	assert_true(sim_send(b));
+	sim_send_raw(na, old, 500, &na->at, &nb->at);
 	s->delay = 10 * MF_MSEC;
 	assert_true(sim_send(a));
 	sim_run(s, MF_SEC);
@@ -286,7 +287,9 @@ static void test_packets_of_the_old_keys_still_count_after_rekeying(void **state
 	assert_true(sim_send(a));
 	sim_run(s, 2 * MF_SEC);
 	assert_int_equal(sim_of(a)->delivered, 1);
+	assert_int_equal(sim_of(b)->delivered, 4);
 	assert_int_equal(na->drops[MF_DROP_WG_INDEX] + na->drops[MF_DROP_WG_AUTH], 0);
+	assert_int_equal(nb->drops[MF_DROP_WG_INDEX] + nb->drops[MF_DROP_WG_AUTH], 0);
 	/* The responder moves on to the new keys, too. */
 	assert_int_equal(mf_wg_peer_current(a)->remote_index, mf_wg_peer_current(b)->indexed.index);
 	assert_int_equal(mf_wg_peer_current(b)->remote_index, mf_wg_peer_current(a)->indexed.index);

@@ -48,8 +48,8 @@ static void note(struct sim *s, const struct sim_dgram *d)
 		l->mac2 = memcmp(d->bytes + macs, zero, sizeof(zero)) != 0;
 	s->last[l->type] = *d;
 	if (getenv("SIM_TRACE"))
-		print_message("%10.4f %s -> type %d n %zu\n", (double)s->now / 1e9, d->from_node->name,
-			      l->type, d->n);
+		print_message("%10.4f %s -> type %d n %zu\n", (double)s->now / 1e9,
+			      d->from_node->name, l->type, d->n);
 }
 
 static void transmit(struct sim_node *n, const struct mf_wg_path *to, const uint8_t *bytes,
@@ -423,8 +423,8 @@ enum mf_drop sim_inject(struct sim_node *n, const struct mf_endpoint *from, cons
 		drop = mf_wg_handshake_input(n->wg, n->sim->now, &in);
 	n->drops[drop]++;
 	if (getenv("SIM_TRACE"))
-		print_message("%10.4f %s <- type %d n %zu: %s\n", (double)n->sim->now / 1e9, n->name,
-			      ((const uint8_t *)bytes)[0], len, mf_drop_name(drop));
+		print_message("%10.4f %s <- type %d n %zu: %s\n", (double)n->sim->now / 1e9,
+			      n->name, ((const uint8_t *)bytes)[0], len, mf_drop_name(drop));
 	return drop;
 }
 

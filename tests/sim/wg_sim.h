@@ -64,7 +64,7 @@ struct sim_node {
 	const char *name;
 	struct mf_endpoint at; /* where the world sees it */
 	struct mf_wg *wg;
-	uint16_t port; /* where its socket is bound */
+	uint16_t port;               /* where its socket is bound */
 	struct mf_wg_device *device; /* the first */
 	struct mf_key public_key;
 	struct mf_prng prng;

@@ -387,6 +387,47 @@ static void test_passive_keepalive_is_not_needed_if_we_speak(void **state)
 	assert_int_equal(sim_count(s, mark, NULL, SIM_KEEPALIVE), 0);
 }
 
+/* Data that came while a keepalive was already due is acknowledged by another one. */
+static void test_a_second_passive_keepalive(void **state)
+{
+	size_t mark;
+
+	(void)state;
+	sim_connect(s, a);
+	sim_run(s, 60 * MF_SEC);
+	mark = s->n_log;
+	assert_true(sim_send(a));
+	sim_run(s, 5 * MF_SEC);
+	assert_true(sim_send(a));
+	sim_run(s, 6 * MF_SEC);
+	assert_int_equal(sim_count(s, mark, nb, SIM_KEEPALIVE), 1);
+	sim_run(s, 10 * MF_SEC);
+	assert_int_equal(sim_count(s, mark, nb, SIM_KEEPALIVE), 2);
+	sim_run(s, 100 * MF_SEC);
+	assert_int_equal(s->n_log, mark + 4);
+}
+
+/* The timer is armed for the 15 s of a missing answer; then one comes and needs a reply within 10 s. */
+static void test_a_keepalive_that_is_due_before_the_armed_timer(void **state)
+{
+	const struct sim_line *l;
+	mf_nsec received;
+	size_t mark;
+
+	(void)state;
+	sim_connect(s, a);
+	sim_run(s, 60 * MF_SEC);
+	mark = s->n_log;
+	assert_true(sim_send(a));
+	sim_run(s, MF_SEC);
+	assert_true(sim_send(b));
+	received = s->now + s->delay;
+	sim_run(s, 20 * MF_SEC);
+	l = sim_find(s, mark, na, SIM_KEEPALIVE);
+	assert_non_null(l);
+	assert_in_range(l->at - received, 10 * MF_SEC, 10 * MF_SEC + TICK);
+}
+
 static void test_one_way_traffic_gets_a_keepalive_each_10_s(void **state)
 {
 	size_t mark;
@@ -607,6 +648,8 @@ int main(void)
 		PAIR_TEST(test_no_handshake_if_anything_was_heard),
 		PAIR_TEST(test_passive_keepalive_after_10_s),
 		PAIR_TEST(test_passive_keepalive_is_not_needed_if_we_speak),
+		PAIR_TEST(test_a_second_passive_keepalive),
+		PAIR_TEST(test_a_keepalive_that_is_due_before_the_armed_timer),
 		PAIR_TEST(test_one_way_traffic_gets_a_keepalive_each_10_s),
 		PAIR_TEST(test_persistent_keepalive),
 		PAIR_TEST(test_no_persistent_keepalive_while_packets_flow),

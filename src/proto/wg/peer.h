@@ -68,7 +68,7 @@ struct mf_wg_peer {
 	struct mf_timer timer;
 	mf_nsec zero_at;        /* wipe all keys then; MF_NEVER */
 	mf_nsec keepalive;      /* persistent, 0 = off */
-	mf_nsec keepalive_base; /* counts as activity: it was turned on, or was due, then */
+	mf_nsec keepalive_base; /* counts as activity: it was turned on, or the device came up */
 	mf_nsec stale_jitter;   /* of the next handshake for want of answers */
 	struct mf_wg_wall last_handshake;
 	bool named;

@@ -58,7 +58,6 @@ static void attempt(struct mf_wg_peer *p, mf_nsec now)
 	h->wanted = false;
 	h->tries++;
 	h->retry_at = now + MF_WG_REKEY_TIMEOUT * MF_SEC + jitter(p);
-	set_known(p, true);
 	if (!mf_wg_peer_path(p))
 		resolve(p);
 	else if (mf_wg_handshake_initiate(p, now))
@@ -246,10 +245,8 @@ static mf_nsec persistent_at(const struct mf_wg_peer *p)
 
 static void persistent(struct mf_wg_peer *p, mf_nsec now)
 {
-	if (persistent_at(p) > now)
-		return;
-	p->keepalive_base = now;
-	mf_wg_timers_keepalive(p, now);
+	if (persistent_at(p) <= now)
+		mf_wg_timers_keepalive(p, now);
 }
 
 void mf_wg_timers_network_changed(struct mf_wg_peer *p, mf_nsec now)
