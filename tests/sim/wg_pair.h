@@ -12,7 +12,7 @@ static struct sim *s;
 static struct mf_wg_peer *a, *b; /* a: what node a knows of b */
 static struct sim_node *na, *nb;
 
-static int pair_setup(void **state)
+static inline int pair_setup(void **state)
 {
 	(void)state;
 	s = sim_pair(1, &a, &b);
@@ -21,7 +21,7 @@ static int pair_setup(void **state)
 	return 0;
 }
 
-static int pair_teardown(void **state)
+static inline int pair_teardown(void **state)
 {
 	(void)state;
 	sim_free(s);
