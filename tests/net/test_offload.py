@@ -29,9 +29,13 @@ def test_switched_off(lab, ours, off, theirs):
     # UDP, small and large, both ways: every datagram is whole.
     b.host.iperf_server()
     for extra in ([], ["-R"]):
+        def not_read_in_time():         # by iperf3 itself, on a busy machine
+            return sum(e.host.snmp("UdpRcvbufErrors") for e in (a, b))
+        before = not_read_in_time()
         j = a.host.iperf(b.ip4(), "-u", "-b", "20M", "-l", "1300", *extra, seconds=1)
         s = j["end"]["sum"]
-        assert s["packets"] > 500 and s["lost_packets"] <= 0.02 * s["packets"], s
+        lost = s["lost_packets"] - (not_read_in_time() - before)
+        assert s["packets"] > 500 and lost <= 0.02 * s["packets"], s
 
 
 @pytest.mark.parametrize("workers", [1, 2])
