@@ -192,18 +192,12 @@ def build_lab(lab):
 
 
 def say_why(home, destination):
-    """The interface that `mintflow why --json` names."""
+    """Where `mintflow why --json` sends it."""
     from lab import LabError
     try:
-        j = home.json("why", destination)
+        return home.why(destination) or "nowhere"
     except LabError as e:
-        return f"error: {e}"
-    for key in ("to", "interface", "action", "verdict"):
-        if isinstance(j.get(key), str):
-            return j[key]
-        if isinstance(j.get(key), dict) and isinstance(j[key].get("name"), str):
-            return j[key]["name"]
-    return json.dumps(j)[:40]
+        return f"error: {e}"[:60]
 
 
 def fetch(host, address, timeout=4):

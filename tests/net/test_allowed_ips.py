@@ -73,6 +73,8 @@ def addresses():
 
 def test_65000_from_the_start(lab, ours):
     even, odd = addresses()
+    if ours == "mintflow":      # a profile may have 1 MiB: without /32 they fit
+        even, odd = ([x.removesuffix("/32") for x in v] for v in (even, odd))
     a, b, c = build(lab, ours, ["10.10.0.2/32"] + even, ["10.10.0.3/32"] + odd)
     state = a.show()
     assert len(state[b.public].allowed) == len(even) + 1

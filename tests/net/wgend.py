@@ -176,6 +176,10 @@ def yaml(value, indent=0):
             else:
                 out += f"{pad}{k}: {scalar(v)}\n"
         return out
+    if len(value) > 64 and not isinstance(value[0], (dict, list)):
+        # Short: the size of a profile is capped.
+        lines = [",".join(value[i:i + 100]) for i in range(0, len(value), 100)]
+        return pad + "[" + f",\n{pad}".join(lines) + "]\n"
     out = ""
     for v in value:
         if isinstance(v, dict):
@@ -288,22 +292,14 @@ class Mintflow(End):
         except ValueError:
             raise LabError(f"mintflow {args} --json printed no JSON: {r.stdout[:500]}") from None
 
+    def why(self, destination):
+        """Where a packet to this address would go: an interface's name, "drop", "reject" or None."""
+        j = self.json("why", destination)
+        return j["interface"] or {"policy-drop": "drop", "policy-reject": "reject"}.get(j["reason"])
+
     def drops(self):
         """{reason: packets} of what has been dropped so far."""
-        found = {}
-
-        def walk(v):
-            if isinstance(v, dict):
-                if "reason" in v and ("packets" in v or "count" in v):
-                    found[v["reason"]] = found.get(v["reason"], 0) + v.get("packets",
-                                                                           v.get("count", 0))
-                for x in v.values():
-                    walk(x)
-            elif isinstance(v, list):
-                for x in v:
-                    walk(x)
-        walk(self.json("show", "drops"))
-        return found
+        return {d["reason"]: d["packets"] for d in self.json("show", "drops")["drops"]}
 
 
 IMPLS = {"mintflow": Mintflow, "wireguard-go": WireguardGo}
