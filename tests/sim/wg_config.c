@@ -140,6 +140,7 @@ static void test_bad_configuration_changes_nothing(void **state)
 	assert_true(sim_is_at(a, &nb->at));
 	/* An unknown peer is not made where only an update was wished for. */
 	c = (struct mf_wg_peer_config){ .public_key.b[0] = 9, .set = MF_WG_UPDATE_ONLY };
+	assert_int_equal(mf_wg_peer_check(na->device, &c), MF_E_NOT_FOUND);
 	assert_int_equal(mf_wg_peer_set(na->device, &c, s->now, NULL), MF_E_NOT_FOUND);
 	assert_int_equal(mf_wg_device_peer_count(na->device), 1);
 }

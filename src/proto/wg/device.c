@@ -259,14 +259,13 @@ void mf_wg_peer_set_user(struct mf_wg_peer *p, void *user)
 
 /* ---- making and changing them ---- */
 
-static mf_err check(const struct mf_wg_device *d, const struct mf_wg_peer_config *c,
-		    const struct mf_wg_peer *p)
+mf_err mf_wg_peer_check(const struct mf_wg_device *d, const struct mf_wg_peer_config *c)
 {
 	uint8_t family = c->endpoint.addr.family;
 
 	if (d->has_key && memcmp(c->public_key.b, d->self->public_key.b, MF_KEY_LEN) == 0)
 		return MF_E_CONFLICT;
-	if (!p && (c->set & MF_WG_UPDATE_ONLY))
+	if ((c->set & MF_WG_UPDATE_ONLY) && !mf_wg_peer_find(d, &c->public_key))
 		return MF_E_NOT_FOUND;
 	if ((c->set & MF_WG_SET_ENDPOINT) && family != MF_AF_NONE &&
 	    ((family != MF_AF_IP4 && family != MF_AF_IP6) || !c->endpoint.port))
@@ -361,7 +360,7 @@ mf_err mf_wg_peer_set(struct mf_wg_device *d, const struct mf_wg_peer_config *c,
 {
 	struct mf_wg_peer *p = mf_wg_peer_find(d, &c->public_key);
 	bool fresh = !p;
-	mf_err err = check(d, c, p);
+	mf_err err = mf_wg_peer_check(d, c);
 
 	now = mf_wg_clock(d->wg, now);
 	if (err)

@@ -93,13 +93,13 @@ static struct mf_wg_device *device_for(struct mf_wg *wg, const struct mf_wg_hand
 	return NULL;
 }
 
-/* More than 40 messages for each peer in half a second; but a message may not have to wait for its
- * curve operations much longer than that because there are many peers. */
+/* 40 messages for each peer in half a second are a load; and so are 480 altogether, because each may cost
+ * several curve operations of some 50 to 100 us. */
 static uint32_t busy_at(const struct mf_wg_device *d)
 {
 	uint32_t n = d->n_peers ? d->n_peers : 1;
 
-	return n < 25 ? n * 40 : 1000;
+	return (n < 12 ? n : 12) * 40;
 }
 
 static bool under_load(struct mf_wg_device *d, mf_nsec now, uint32_t queue_len)

@@ -190,6 +190,13 @@ void mf_wg_timers_keepalive(struct mf_wg_peer *p, mf_nsec now)
 		mf_wg_timers_want_handshake(p, now);
 }
 
+/* What a stamp said has been dealt with; unless a worker has set it anew meanwhile. */
+static void end(_Atomic mf_nsec *stamp, mf_nsec since)
+{
+	atomic_compare_exchange_strong_explicit(stamp, &since, 0, memory_order_relaxed,
+						memory_order_relaxed);
+}
+
 static mf_nsec passive_at(const struct mf_wg_peer *p)
 {
 	mf_nsec since = atomic_load_explicit(&p->stamps.unreplied_since, memory_order_seq_cst);
@@ -207,7 +214,7 @@ static void passive(struct mf_wg_peer *p, mf_nsec now)
 	if (passive_at(p) > now)
 		return;
 	another = mf_wg_stamp(&s->last_data_rx) > since;
-	mf_wg_stamp_set(&s->unreplied_since, 0);
+	end(&s->unreplied_since, since);
 	if (mf_wg_has_session(p, now))
 		mf_wg_timers_keepalive(p, now);
 	if (another)
@@ -224,9 +231,11 @@ static mf_nsec stale_at(const struct mf_wg_peer *p)
 /* We sent data and heard nothing for 15 s: perhaps the peer has lost its keys. */
 static void stale(struct mf_wg_peer *p, mf_nsec now)
 {
+	mf_nsec since = mf_wg_stamp(&p->stamps.unanswered_since);
+
 	if (stale_at(p) > now)
 		return;
-	mf_wg_stamp_set(&p->stamps.unanswered_since, 0);
+	end(&p->stamps.unanswered_since, since);
 	p->stale_jitter = jitter(p);
 	mf_wg_peer_forget_source(p);
 	mf_wg_timers_want_handshake(p, now);

@@ -149,6 +149,9 @@ struct mf_wg_peer_config {
  * MF_E_RANGE (prefix, family), MF_E_FULL, MF_E_NO_MEMORY. */
 MF_MUST_CHECK mf_err mf_wg_peer_set(struct mf_wg_device *d, const struct mf_wg_peer_config *c,
 				    mf_nsec now, struct mf_wg_peer **out);
+/* Only the checks of mf_wg_peer_set, for callers that check a whole set of changes before the first. */
+MF_MUST_CHECK mf_err mf_wg_peer_check(const struct mf_wg_device *d,
+				      const struct mf_wg_peer_config *c);
 void mf_wg_peer_remove(struct mf_wg_peer *p, mf_nsec now);
 struct mf_wg_peer *mf_wg_peer_find(const struct mf_wg_device *d, const struct mf_key *public_key);
 struct mf_wg_peer *mf_wg_peer_next(const struct mf_wg_device *d, const struct mf_wg_peer *prev);
