@@ -1,14 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "support/testnet.h"
 
-#include <arpa/inet.h>
 #include <stdio.h>
 #include <stdlib.h>
-
-#include "wire/csum.h"
-#include "wire/ip4.h"
-#include "wire/tcp.h"
-#include "wire/udp.h"
 
 static void die(const char *what, const char *why)
 {
@@ -125,9 +119,16 @@ static void tun_send(void *ctx, struct mf_pkt_pool *pool, struct mf_pkt **pkts, 
 
 static size_t udp_recv(void *ctx, struct mf_pkt_pool *pool, struct mf_pkt **out, size_t max)
 {
-	struct testnet_side *s = ctx;
+	struct testnet_port *port = ctx;
 
-	return take(&s->udp_in, pool, out, max);
+	return take(port->in, pool, out, max);
+}
+
+static void udp_release(void *ctx)
+{
+	struct testnet_port *port = ctx;
+
+	port->side->released++;
 }
 
 static bool lost(struct testnet *t)
@@ -135,12 +136,12 @@ static bool lost(struct testnet *t)
 	return t->cut || (t->lose_per_1000 && mf_prng_below(&t->prng, 1000) < t->lose_per_1000);
 }
 
-static void deliver(struct testnet_side *from, struct testnet_side *to, const struct mf_pkt *p,
-		    const uint8_t *bytes, uint32_t len, uint32_t stride)
+static void deliver(const struct testnet_port *from, struct testnet_port *to,
+		    const struct mf_pkt *p, const uint8_t *bytes, uint32_t len, uint32_t stride)
 {
 	struct testnet_item *i = item_new(bytes, len);
 
-	i->from.addr = from->address;
+	i->from.addr = from->side->address;
 	i->from.port = from->port;
 	i->to = p->remote;
 	i->tos = p->tos;
@@ -149,32 +150,41 @@ static void deliver(struct testnet_side *from, struct testnet_side *to, const st
 		i->gso_size = (uint16_t)stride;
 		i->segments = (len + stride - 1) / stride;
 	}
-	push(&to->udp_in, i);
+	push(to->in, i);
+}
+
+static struct testnet_port *port_at(struct testnet_side *s, const struct mf_endpoint *e)
+{
+	for (int i = 0; i < TESTNET_PORTS; i++)
+		if (s->ports[i].open && s->ports[i].port == e->port &&
+		    mf_addr_equal(&e->addr, &s->address))
+			return &s->ports[i];
+	return NULL;
 }
 
 static void udp_send(void *ctx, struct mf_pkt **pkts, size_t n)
 {
-	struct testnet_side *s = ctx;
+	struct testnet_port *from = ctx;
+	struct testnet_side *s = from->side;
 	struct testnet *t = s->net;
-	struct testnet_side *to = &t->side[s == &t->side[0]];
+	struct testnet_side *other = &t->side[s == &t->side[0]];
 
 	for (size_t k = 0; k < n; k++) {
 		struct mf_pkt *p = pkts[k];
 		uint32_t stride = p->gso_type == MF_GSO_NONE ? p->len : p->gso_size;
-		bool known = mf_addr_equal(&p->remote.addr, &to->address) &&
-			     p->remote.port == to->port;
+		struct testnet_port *to = port_at(other, &p->remote);
 
 		p->drop = MF_DROP_NONE;
 		s->sent += mf_pkt_wire_count(p);
-		if (t->swallow || !known)
+		if (t->swallow || !to)
 			continue;
-		if (!t->lose_per_1000 && !t->cut && !to->split_gso) {
-			deliver(s, to, p, p->data, p->len, stride);
+		if (!t->lose_per_1000 && !t->cut && !other->split_gso) {
+			deliver(from, to, p, p->data, p->len, stride);
 			continue;
 		}
 		for (uint32_t at = 0; at < p->len; at += stride)
 			if (!lost(t))
-				deliver(s, to, p, p->data + at,
+				deliver(from, to, p, p->data + at,
 					(uint32_t)mf_min(stride, p->len - at), 0);
 	}
 }
@@ -192,27 +202,53 @@ static mf_err udp_open(void *ctx, uint16_t *port, uint32_t mark, struct mf_udp_s
 		       uint32_t n_workers, void **handle, struct mf_errbuf *eb)
 {
 	struct testnet_side *s = ctx;
+	int k = 0;
 
-	(void)mark;
-	(void)eb;
+	if (s->refuse_port && *port == s->refuse_port)
+		return mf_fail(eb, MF_E_EXISTS, "port %u is taken", *port);
+	while (k < TESTNET_PORTS && s->ports[k].open)
+		k++;
+	if (k == TESTNET_PORTS)
+		return mf_fail(eb, MF_E_FULL, "no more ports");
 	if (!*port)
-		*port = 40000;
-	s->port = *port;
-	*handle = s;
+		*port = (uint16_t)(40000 + k);
+	s->ports[k].side = s;
+	s->ports[k].in = k ? &s->ports[k].own : &s->udp_in;
+	s->ports[k].port = *port;
+	s->ports[k].mark = mark;
+	s->ports[k].open = true;
+	if (!s->port)
+		s->port = *port;
+	*handle = &s->ports[k];
 	for (uint32_t i = 0; i < n_workers; i++)
 		for (int f = 0; f < 2; f++)
 			slots[i].port[f] = (struct mf_udp_port){
-				.ctx = s,
-				.recv = i == 0 && f == 0 ? udp_recv : udp_nothing,
+				.ctx = &s->ports[k],
+				.recv = i == 0 && f == (s->address.family == MF_AF_IP6) ? udp_recv
+											: udp_nothing,
 				.send = udp_send,
+				.release = udp_release,
 			};
 	return MF_OK;
 }
 
 static void udp_close(void *ctx, void *handle)
 {
+	struct testnet_port *port = handle;
+	struct testnet_item *i;
+
 	(void)ctx;
-	(void)handle;
+	port->open = false;
+	while ((i = pop(port->in)) != NULL)
+		free(i);
+}
+
+static void udp_set_mark(void *ctx, void *handle, uint32_t mark)
+{
+	struct testnet_port *port = handle;
+
+	(void)ctx;
+	port->mark = mark;
 }
 
 /* ---- Host --------------------------------------------------------------------------------------- */
@@ -252,24 +288,43 @@ static const char *const public_keys[] = {
 	"w4vmA11VEWpcxHYUDsHYFhJfWRxnwFzRYBe9w2jtfH0=",
 };
 
-static struct mf_config *profile(const struct testnet_options *o, unsigned i, const char *peer_key)
+static const char *const inside[] = { "[10.9.0.1/24, \"fd09::1/64\"]",
+				      "[10.9.0.2/24, \"fd09::2/64\"]" };
+
+static void write_wg0(struct mf_text *text, const struct testnet_options *o, unsigned i)
 {
-	static const char *const address[] = { "10.9.0.1/24", "10.9.0.2/24" };
+	static const char *const outside[2][2] = { { "192.0.2.1", "192.0.2.2" },
+						   { "[2001:db8::1]", "[2001:db8::2]" } };
+
+	mf_text_printf(text,
+		       "  - name: wg0\n    type: wireguard\n    private_key: %s\n"
+		       "    address: %s\n    listen_port: %u\n    mtu: %u\n",
+		       private_keys[i], inside[i], o->port[i] ? o->port[i] : 51000 + i,
+		       o->mtu ? o->mtu : 1420);
+	if (o->fwmark)
+		mf_text_printf(text, "    fwmark: %u\n", o->fwmark);
+	if (o->no_peer)
+		return;
+	mf_text_printf(text,
+		       "    peers:\n      - public_key: %s\n        endpoint: \"%s:%u\"\n"
+		       "        allowed_ips: [0.0.0.0/0, \"::/0\"]\n%s",
+		       public_keys[!i], outside[o->outside6][!i],
+		       o->port[!i] ? o->port[!i] : 51000 + !i, o->extra_peer ? o->extra_peer : "");
+}
+
+static struct mf_config *profile(const struct testnet_options *o, unsigned i)
+{
 	struct mf_config_errors errs = { 0 };
 	struct mf_text text = { 0 }, out = { 0 };
 	struct mf_config *cfg;
 
+	mf_text_printf(&text, "version: 1\ntunnel:\n  name: tun%u\n  address: %s\ninterfaces:\n", i,
+		       o->tunnel[i] ? o->tunnel[i] : inside[i]);
+	write_wg0(&text, o, i);
 	mf_text_printf(
-		&text,
-		"version: 1\ntunnel:\n  name: tun%u\n  address: %s\n"
-		"interfaces:\n  - name: wg0\n    type: wireguard\n    private_key: %s\n"
-		"    address: %s\n    listen_port: %u\n    mtu: %u\n    peers:\n"
-		"      - public_key: %s\n        endpoint: 192.0.2.%u:%u\n"
-		"        allowed_ips: [0.0.0.0/0, \"::/0\"]\n%s"
-		"app_routing:\n  enabled: true\n  routes:\n%s",
-		i, o->tunnel[i] ? o->tunnel[i] : address[i], private_keys[i], address[i], 51000 + i,
-		o->mtu ? o->mtu : 1420, peer_key, 2 - i, 51001 - i,
-		o->extra_peer ? o->extra_peer : "",
+		&text, "%s%s%s%sapp_routing:\n  enabled: true\n  routes:\n%s",
+		o->interfaces ? o->interfaces : "", o->limits ? "limits: " : "",
+		o->limits ? o->limits : "", o->limits ? "\n" : "",
 		o->routes ? o->routes : "    - { cidr: 0.0.0.0/0, to: wg0 }\n    - { cidr: \"::/0\", to: wg0 }\n");
 	if (mf_config_parse(text.s, text.len, "testnet.yaml", 0, &cfg, &errs)) {
 		mf_config_errors_print(&errs, &out);
@@ -279,12 +334,23 @@ static struct mf_config *profile(const struct testnet_options *o, unsigned i, co
 	return cfg;
 }
 
+mf_err testnet_apply(struct testnet *t, unsigned side, const struct testnet_options *o,
+		     struct mf_apply_report *report, struct mf_errbuf *eb)
+{
+	struct mf_config *cfg = profile(o, side);
+	struct mf_errbuf ignored;
+	mf_err err = mf_engine_apply(t->side[side].engine, cfg, t->now, report, eb ? eb : &ignored);
+
+	mf_config_free(cfg);
+	return err;
+}
+
 static void open_side(struct testnet *t, const struct testnet_options *o, unsigned i)
 {
 	struct testnet_side *s = &t->side[i];
 	struct mf_engine_options eo = {
 		.n_workers = o->n_workers ? o->n_workers : 1,
-		.memory = 48 << 20,
+		.memory = o->memory ? o->memory : 48 << 20,
 		.aead = o->aead,
 		.merge_tcp = !o->no_merge,
 		.merge_udp = !o->no_merge,
@@ -296,20 +362,22 @@ static void open_side(struct testnet *t, const struct testnet_options *o, unsign
 		.wall_clock = wall,
 		.udp_open = udp_open,
 		.udp_close = udp_close,
+		.udp_set_mark = udp_set_mark,
 		.wake_control = wake_control,
 		.wake_worker = wake_worker,
 	};
 	struct mf_tun_port port = { .ctx = s, .recv = tun_recv, .send = tun_send };
-	struct mf_config *cfg = profile(o, i, public_keys[!i]);
 	struct mf_errbuf eb;
 
 	s->net = t;
 	s->address = mf_addr_ip4((uint8_t[]){ 192, 0, 2, (uint8_t)(i + 1) });
+	if (o->outside6)
+		s->address =
+			mf_addr_ip6((uint8_t[16]){ 0x20, 1, 0xd, 0xb8, [15] = (uint8_t)(i + 1) });
 	if (mf_engine_new(&s->engine, &eo, &host, t->now, &eb))
 		die("engine", eb.text);
-	if (mf_engine_apply(s->engine, cfg, t->now, NULL, &eb))
+	if (testnet_apply(t, i, o, NULL, &eb))
 		die("apply", eb.text);
-	mf_config_free(cfg);
 	mf_worker_set_tun(mf_engine_worker(s->engine, 0), &port);
 }
 
@@ -332,6 +400,9 @@ void testnet_close(struct testnet *t)
 		mf_engine_free(s->engine);
 		for (size_t q = 0; q < MF_ARRAY_LEN(queues); q++)
 			while ((item = pop(queues[q])) != NULL)
+				free(item);
+		for (int k = 0; k < TESTNET_PORTS; k++)
+			while ((item = pop(&s->ports[k].own)) != NULL)
 				free(item);
 	}
 }
@@ -399,77 +470,7 @@ void testnet_advance(struct testnet *t, mf_nsec by)
 	}
 }
 
-/* ---- Packets ------------------------------------------------------------------------------------ */
-
-static uint16_t l4_sum(const uint8_t *ip, uint8_t proto, const uint8_t *l4, uint32_t n)
-{
-	uint32_t sum = 0;
-
-	for (int i = 12; i < 20; i += 2)
-		sum += (uint32_t)(ip[i] << 8 | ip[i + 1]);
-	sum += proto + n;
-	for (uint32_t i = 0; i + 1 < n; i += 2)
-		sum += (uint32_t)(l4[i] << 8 | l4[i + 1]);
-	if (n & 1)
-		sum += (uint32_t)(l4[n - 1] << 8);
-	while (sum >> 16)
-		sum = (sum & 0xffff) + (sum >> 16);
-	return (uint16_t)~sum;
-}
-
-static void ip4(uint8_t *p, const char *src, const char *dst, uint8_t proto, uint32_t len)
-{
-	uint32_t sum = 0;
-
-	memset(p, 0, 20);
-	p[0] = 0x45;
-	mf_store_be16(p + 2, (uint16_t)len);
-	mf_store_be16(p + 6, 0x4000);
-	p[8] = 64;
-	p[9] = proto;
-	if (inet_pton(AF_INET, src, p + 12) != 1 || inet_pton(AF_INET, dst, p + 16) != 1)
-		die("address", src);
-	for (int i = 0; i < 20; i += 2)
-		sum += mf_load_be16(p + i);
-	while (sum >> 16)
-		sum = (sum & 0xffff) + (sum >> 16);
-	mf_store_be16(p + 10, (uint16_t)~sum);
-}
-
-uint32_t testnet_udp4(uint8_t *out, const char *src, const char *dst, uint16_t sport,
-		      uint16_t dport, const void *payload, uint32_t n)
-{
-	uint16_t sum;
-
-	ip4(out, src, dst, 17, 28 + n);
-	mf_store_be16(out + 20, sport);
-	mf_store_be16(out + 22, dport);
-	mf_store_be16(out + 24, (uint16_t)(8 + n));
-	mf_store_be16(out + 26, 0);
-	if (n)
-		memcpy(out + 28, payload, n);
-	sum = l4_sum(out, 17, out + 20, 8 + n);
-	mf_store_be16(out + 26, sum ? sum : 0xffff);
-	return 28 + n;
-}
-
-uint32_t testnet_tcp4(uint8_t *out, const char *src, const char *dst, uint16_t sport, uint16_t dport,
-		      uint32_t seq, uint32_t ack, uint8_t flags, const void *payload, uint32_t n)
-{
-	ip4(out, src, dst, 6, 40 + n);
-	mf_store_be16(out + 20, sport);
-	mf_store_be16(out + 22, dport);
-	mf_store_be32(out + 24, seq);
-	mf_store_be32(out + 28, ack);
-	out[32] = 0x50;
-	out[33] = flags;
-	mf_store_be16(out + 34, 0xffff);
-	mf_store_be32(out + 36, 0);
-	if (n)
-		memcpy(out + 40, payload, n);
-	mf_store_be16(out + 36, l4_sum(out, 6, out + 20, 20 + n));
-	return 40 + n;
-}
+/* ---- The books ------------------------------------------------------------------------------- */
 
 bool testnet_balanced(const struct testnet_side *s)
 {
