@@ -1,0 +1,110 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * The control protocol over a whole engine: no crash, no leak, and every answer is lines of JSON of
+ * which the last says ok or error (but for a capture, whose answer does not end).
+ */
+#include "control/control.h"
+
+#include <jansson.h>
+#include <stdlib.h>
+
+#include "support/testnet.h"
+
+int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
+
+static struct testnet net;
+
+static struct mf_wg_wall wall_clock(void *ctx)
+{
+	(void)ctx;
+	return (struct mf_wg_wall){ 1800000000, 0 };
+}
+
+static void facts(void *ctx, struct mf_control_facts *out)
+{
+	(void)ctx;
+	out->name = "mint0";
+}
+
+static mf_err reload(void *ctx, mf_nsec now, struct mf_text *report)
+{
+	(void)ctx;
+	(void)now;
+	mf_text_printf(report, "p.yaml:1:1: error: \"\\x1b\"\n");
+	return MF_E_MALFORMED;
+}
+
+static void stop(void *ctx)
+{
+	(void)ctx;
+}
+
+static struct mf_control *open_control(void)
+{
+	struct mf_control_host host = {
+		.wall_clock = wall_clock,
+		.facts = facts,
+		.reload = reload,
+		.stop = stop,
+	};
+
+	if (!net.side[0].engine)
+		testnet_open(&net, &(struct testnet_options){ .seed = 1 });
+	return mf_control_new(net.side[0].engine, &host);
+}
+
+static void check_answers(const struct mf_text *out)
+{
+	bool last = true;
+	size_t at = 0;
+
+	while (at < out->len) {
+		const char *nl = memchr(out->s + at, '\n', out->len - at);
+		json_t *line;
+
+		MF_ASSERT(nl);
+		line = json_loadb(out->s + at, (size_t)(nl - out->s) - at, 0, NULL);
+		MF_ASSERT(line && json_object_size(line) == 1);
+		last = json_object_get(line, "ok") || json_object_get(line, "error");
+		MF_ASSERT(last || json_object_get(line, "text") || json_object_get(line, "json"));
+		json_decref(line);
+		at = (size_t)(nl - out->s) + 1;
+	}
+	MF_ASSERT(last);
+}
+
+static void drain(struct mf_control_conn *conn, struct mf_text *all)
+{
+	struct mf_span out;
+
+	while ((out = mf_control_output(conn)).n) {
+		size_t n = mf_min(out.n, 4096);
+
+		mf_text_add(all, (const char *)out.p, n);
+		(void)mf_control_sent(conn, n, net.now);
+	}
+}
+
+/* The first byte says how many bytes come at a time. */
+int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
+{
+	struct mf_control *c = open_control();
+	struct mf_control_conn *conn = mf_control_open(c);
+	size_t step = size ? data[0] + 1u : 1;
+	struct mf_text all = { 0 };
+	bool open = true;
+
+	MF_ASSERT(conn);
+	for (size_t at = 1; at < size && open; at += step) {
+		open = mf_control_input(conn, data + at, mf_min(step, size - at), net.now);
+		drain(conn, &all);
+	}
+	if (mf_engine_tracing(net.side[0].engine))
+		mf_control_tick(c, net.now);
+	else if (!memmem(all.s ? all.s : "", all.len, "\n\r\r\n", 4))
+		check_answers(&all);
+	mf_text_free(&all);
+	mf_control_free(c);
+	testnet_settle(&net);
+	return 0;
+}
