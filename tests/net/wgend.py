@@ -341,3 +341,32 @@ def pair(lab, ours, theirs, *, outer=4, psk=None, mtu=1420, link_mtu=1500, initi
         ea.start()
         eb.start()
     return ea, eb
+
+
+def star(lab, impl, peers, first=None):
+    """One end with many peers, all of them wireguard-go on one other host:
+
+        a: 10.30.0.1 (impl) ── 192.0.2.0/24 ── b: 10.30.1.1, 10.30.2.1 … one wireguard-go each
+
+    Returns (a's end, [the others]), all started. `first` makes the first of the others, if it shall
+    be something else: first(host, addrs, port=, dev=).
+    """
+    a, b = lab.host("a"), lab.host("b")
+    lab.link(a, b, ["192.0.2.1/24"], ["192.0.2.2/24"])
+    end = make(impl, a, ["10.30.0.1/16"], port=51001,
+               routes=[{"cidr": "10.30.0.0/16", "to": "wg0"}])
+    others = []
+    for i in range(1, peers + 1):
+        cls = first if first and i == 1 else WireguardGo
+        e = cls(b, [f"10.30.{i}.1/32"], port=52000 + i, dev=f"w{i}")
+        e.peer(end, ["10.30.0.1/32"])
+        e.os_routes = lambda: None
+        end.peer(e, [f"10.30.{i}.1/32"], hostport("192.0.2.2", 52000 + i))
+        others.append(e)
+    for i, e in enumerate(others, 1):
+        e.start()
+        # Answers leave by the interface whose address they come from.
+        b.ip(f"rule add from 10.30.{i}.1 lookup {1000 + i} priority {1000 + i}")
+        b.ip(f"route add 10.30.0.1 dev {e.dev} table {1000 + i}")
+    end.start()
+    return end, others

@@ -1,0 +1,51 @@
+# SPDX-License-Identifier: Apache-2.0
+"""64 peers that come and go under traffic for a while; memory stays flat.
+
+    a (ours) ── b: 64 times wireguard-go
+
+One minute in ./check, five with --full.
+"""
+import random
+import time
+
+import pytest
+
+from wgend import star
+
+PEERS = 64
+
+
+@pytest.mark.slow
+def test_memory_stays_flat(lab, ours, full):
+    a, others = star(lab, ours, PEERS)
+    for i in range(1, PEERS + 1):
+        a.host.ping_until(f"10.30.{i}.1", 10)
+    for i in (1, 2):
+        others[0].host.iperf_server(5200 + i, bind=f"10.30.{i}.1")
+    seed = time.time_ns()
+    rng = random.Random(seed)
+    end = time.monotonic() + (300 if full else 60)
+    load = None
+    samples = []
+    while time.monotonic() < end:
+        if load is None or not load.alive():
+            i = rng.choice((1, 2))
+            load = a.host.popen(["iperf3", "-c", f"10.30.{i}.1", "-p", 5200 + i, "-t", 5, "-b",
+                                 "100M", "-P", 4], "load")
+        gone = rng.sample(range(3, PEERS + 1), 8)
+        for i in gone:
+            a.set("peer", others[i - 1].public, "remove")
+        for i in gone:
+            a.set("peer", others[i - 1].public, "allowed-ips",
+                  f"10.30.{i}.1/32,10.{100 + rng.randrange(100)}.0.0/16", "endpoint",
+                  f"192.0.2.2:{52000 + i}")
+        for i in rng.sample(gone, 2):
+            a.host.ping_until(f"10.30.{i}.1", 15)
+        samples.append(a.proc.rss_kib())
+        assert a.proc.alive()
+    # The first third is warming up: pools fill, tables reach their size.
+    early, late = samples[len(samples) // 3], max(samples[-5:])
+    assert late <= early * 1.05 + 1024, \
+        f"seed {seed}: {early} KiB grew to {late} KiB in {len(samples)} rounds: {samples}"
+    for i in range(1, PEERS + 1):
+        a.host.ping_until(f"10.30.{i}.1", 15)
