@@ -372,7 +372,8 @@ class Pinger:
                                "ping")
 
     def stop(self):
-        """(sent, answered, longest gap in seconds between two answers)"""
+        """(sent, answered, longest gap in seconds between two answers). Afterwards `missing` says
+        which were not answered: the time since the start, in seconds, of each."""
         time.sleep(0.3)
         self.proc.kill(signal.SIGINT)
         self.proc.wait(5)
@@ -382,6 +383,11 @@ class Pinger:
             raise LabError(f"ping printed no summary: {text[-500:]}")
         at = [float(x) for x in re.findall(r"^\[(\d+\.\d+)\] \d+ bytes from", text, re.M)]
         gap = max((b - a for a, b in zip(at, at[1:])), default=float("inf"))
+        late = {int(n): float(t) for t, n in
+                re.findall(r"^\[(\d+\.\d+)\] no answer yet for icmp_seq=(\d+)", text, re.M)}
+        came = {int(n) for n in re.findall(r"bytes from .*icmp_seq=(\d+)", text)}
+        self.missing = [round(t - at[0], 2) for n, t in sorted(late.items()) if n not in came] \
+            if at else []
         return int(m.group(1)), int(m.group(2)), gap
 
 

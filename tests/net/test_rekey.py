@@ -45,7 +45,7 @@ class Transfer:
         stalls = [i["sum"]["start"] for i in tcp["intervals"] if i["sum"]["bytes"] == 0]
         assert not stalls, f"{who}: TCP stood still at {stalls}"
         assert sent - got <= 1 and gap < 1.0, \
-            f"{who}: {sent - got} of {sent} pings lost, gap {gap:.2f} s"
+            f"{who}: {sent - got} of {sent} pings lost, at {self.pinger.missing} s, gap {gap:.2f} s"
         s = udp["end"]["sum"]
         # wireguard-go drops what overflows its queues when the machine is busy: that is not keys.
         assert s["lost_packets"] <= 0.002 * s["packets"], \
