@@ -69,6 +69,7 @@ static struct mf_worker *new_worker(struct mf_engine *e, unsigned index, uint32_
 	w->wg = e->wg;
 	w->host = (struct mf_worker_host){ e->host.ctx, e->host.wake_control, e->host.wake_worker };
 	w->staged_limit = small / 4;
+	w->staged_large_limit = large / 4;
 	w->pool = mf_pkt_pool_new(small, large);
 	w->aead = mf_aead_new(e->options.aead);
 	w->orders = mf_ring_new(ORDERS, sizeof(struct mf_order));
@@ -148,8 +149,11 @@ static void stop_worker(struct mf_worker *w)
 	if (!w)
 		return;
 	w->graph.trace = NULL;
+	/* The one it had may be gone: it slept. */
+	w->snap = __atomic_load_n(&w->shared->snap, __ATOMIC_ACQUIRE);
 	mf_jobs_work(w);
 	mf_graph_drain(&w->graph);
+	mf_worker_release_ports(w);
 	__atomic_store_n(&w->sleeping, MF_WORKER_QUIET, __ATOMIC_SEQ_CST);
 }
 
@@ -159,10 +163,9 @@ void mf_engine_free(struct mf_engine *e)
 
 	if (!e)
 		return;
-	/* Orders that were still waiting may drop packets; the others have lost their meaning. */
+	/* Orders not obeyed yet may drop packets; the others have lost their meaning. */
 	for (unsigned i = 0; i < e->n_workers; i++)
-		while (e->workers[i] && e->workers[i]->orders &&
-		       mf_ring_pop(e->workers[i]->orders, &o))
+		while (mf_events_take_back(e, i, &o))
 			if (o.kind == MF_ORDER_DROP_STAGED || o.kind == MF_ORDER_FLUSH_STAGED)
 				mf_stage_drop(e->workers[i], o.peer, MF_DROP_SHUTDOWN);
 	if (e->wg)
@@ -180,7 +183,6 @@ void mf_engine_free(struct mf_engine *e)
 	mf_reclaim_flush(&e->reclaim);
 	for (unsigned i = 0; i < e->n_workers; i++)
 		free_worker(e->workers[i]);
-	mf_events_forget(e);
 	mf_ring_free(e->events);
 	mf_route_table_free(e->routes);
 	free(e->snap);

@@ -56,7 +56,8 @@ struct mf_engine_options {
 MF_MUST_CHECK mf_err mf_engine_new(struct mf_engine **out, const struct mf_engine_options *o,
 				   const struct mf_engine_host *host, mf_nsec now,
 				   struct mf_errbuf *eb);
-/* Workers must have stopped. Ends all sessions, drops what is staged (MF_DROP_SHUTDOWN). */
+/* Workers must have stopped. Ends all sessions, drops what is staged (MF_DROP_SHUTDOWN), releases and
+ * closes the UDP ports. Packets that the TUN port keeps must have been given back before. */
 void mf_engine_free(struct mf_engine *e);
 
 /* What a profile changed. */
@@ -140,6 +141,8 @@ bool mf_engine_tracing(const struct mf_engine *e);
 
 /* Installs the worker's TUN queue; before its thread starts. */
 void mf_worker_set_tun(struct mf_worker *w, const struct mf_tun_port *port);
+/* Lets go of all UDP ports; when its thread has ended. mf_engine_free does it, too. */
+void mf_worker_release_ports(struct mf_worker *w);
 
 /* One pass: orders, inputs, the graph, jobs. Returns true if there was anything to do: then call again
  * soon. */

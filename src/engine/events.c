@@ -24,11 +24,18 @@ static void wake(struct mf_engine *e, unsigned i)
 /* False: some still wait. */
 static bool push_waiting(struct mf_engine *e, unsigned i)
 {
+	bool some = false;
+
 	while (e->waiting[i] && mf_ring_push(e->workers[i]->orders, &e->waiting[i]->order)) {
 		struct mf_waiting_order *w = e->waiting[i];
 
 		e->waiting[i] = w->next;
 		free(w);
+		some = true;
+	}
+	if (some) {
+		/* The worker may have passed a quiet point while they waited. */
+		mf_reclaim_again(&e->reclaim);
 		wake(e, i);
 	}
 	return !e->waiting[i];
@@ -53,15 +60,19 @@ void mf_engine_order(struct mf_engine *e, unsigned worker, const struct mf_order
 	wake(e, worker);
 }
 
-void mf_events_forget(struct mf_engine *e)
+bool mf_events_take_back(struct mf_engine *e, unsigned worker, struct mf_order *o)
 {
-	for (unsigned i = 0; i < e->n_workers; i++)
-		while (e->waiting[i]) {
-			struct mf_waiting_order *w = e->waiting[i];
+	struct mf_waiting_order *w = e->waiting[worker];
 
-			e->waiting[i] = w->next;
-			free(w);
-		}
+	if (e->workers[worker] && e->workers[worker]->orders &&
+	    mf_ring_pop(e->workers[worker]->orders, o))
+		return true;
+	if (!w)
+		return false;
+	*o = w->order;
+	e->waiting[worker] = w->next;
+	free(w);
+	return true;
 }
 
 /* ---- What the WireGuard core asks -------------------------------------------------------------- */
@@ -95,7 +106,10 @@ static void send(void *ctx, struct mf_wg_device *d, struct mf_wg_peer *peer,
 	if (o.slot == MF_NO_SLOT || e->stopping)
 		return;
 	memcpy(o.bytes, bytes, n);
-	mf_engine_order(e, 0, &o);
+	/* Answers to a flood must not pile up behind a busy worker: a full ring loses them, as the
+	 * network might. */
+	if (push_waiting(e, 0) && mf_ring_push(e->workers[0]->orders, &o))
+		wake(e, 0);
 }
 
 static bool session_up(void *ctx, struct mf_wg_peer *peer)
@@ -263,6 +277,7 @@ mf_nsec mf_engine_control(struct mf_engine *e, mf_nsec now)
 
 	e->now = now;
 	__atomic_store_n(&e->shared.events_waiting, 0, __ATOMIC_SEQ_CST);
+	__atomic_thread_fence(__ATOMIC_SEQ_CST);
 	for (int i = 0; i < EVENTS_AT_ONCE && more; i++)
 		more = handle(e);
 	mf_wg_tick(e->wg, now);

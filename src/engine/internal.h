@@ -82,9 +82,10 @@ void mf_slot_put(struct mf_engine *e, uint8_t slot);
 MF_MUST_CHECK mf_err mf_publish(struct mf_engine *e, struct mf_route_table *routes);
 void mf_iface_free(void *iface);
 
-/* events.c: what the WireGuard core calls; orders that are of no use any more. */
+/* events.c: what the WireGuard core calls; the orders that a worker has not obeyed, one by one, when it
+ * does not run any more. */
 void mf_events_host(struct mf_engine *e, struct mf_wg_host *host);
-void mf_events_forget(struct mf_engine *e);
+bool mf_events_take_back(struct mf_engine *e, unsigned worker, struct mf_order *o);
 /* The same: as struct mf_lpm_reclaim and struct mf_wg_host want it; ctx is the engine. */
 void mf_engine_defer(void *ctx, void (*fn)(void *obj), void *obj);
 

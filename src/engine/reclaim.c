@@ -68,6 +68,17 @@ void mf_reclaim_defer(struct mf_reclaim *r, void (*fn)(void *obj), void *obj)
 	r->waiting++;
 }
 
+void mf_reclaim_again(struct mf_reclaim *r)
+{
+	uint64_t epoch;
+
+	if (!r->oldest)
+		return;
+	epoch = __atomic_add_fetch(&r->shared->epoch, 1, __ATOMIC_SEQ_CST);
+	for (struct mf_deferred *d = r->oldest; d; d = d->next)
+		d->epoch = epoch;
+}
+
 void mf_reclaim_flush(struct mf_reclaim *r)
 {
 	while (r->oldest) {

@@ -31,6 +31,8 @@ void mf_reclaim_init(struct mf_reclaim *r, struct mf_shared *shared, struct mf_w
 		     unsigned n_workers);
 /* Calls fn(obj) later, on the control thread. Out of memory: waits for the workers instead. */
 void mf_reclaim_defer(struct mf_reclaim *r, void (*fn)(void *obj), void *obj);
+/* Workers have only now been told something that names deferred objects: those wait anew. */
+void mf_reclaim_again(struct mf_reclaim *r);
 /* Frees what can be freed; returns how many objects still wait. */
 uint32_t mf_reclaim_run(struct mf_reclaim *r);
 /* No worker runs any more: frees everything. */

@@ -27,11 +27,20 @@ static void send(struct mf_worker *w, const struct mf_order *o)
 	mf_graph_put(&w->graph, mf_graph_find(&w->graph, "udp-output"), p);
 }
 
-static void set_udp(struct mf_worker *w, const struct mf_order *o)
+static void release(const struct mf_udp_slot *slot)
 {
 	for (unsigned i = 0; i < 2; i++)
-		if (w->udp[o->slot].port[i].release)
-			w->udp[o->slot].port[i].release(w->udp[o->slot].port[i].ctx);
+		if (slot->port[i].release)
+			slot->port[i].release(slot->port[i].ctx);
+}
+
+/* What was sent on the old port goes there, and what follows takes the route that led to this order:
+ * the slot may be another interface's next. */
+static void set_udp(struct mf_worker *w, const struct mf_order *o)
+{
+	mf_graph_drain(&w->graph);
+	w->snap = __atomic_load_n(&w->shared->snap, __ATOMIC_ACQUIRE);
+	release(&w->udp[o->slot]);
 	w->udp[o->slot] = o->udp;
 	w->udp_slots = 0;
 	for (uint32_t i = 0; i < MF_UDP_SLOTS; i++)
@@ -82,6 +91,11 @@ bool mf_worker_pass(struct mf_worker *w, mf_nsec now)
 
 	w->snap = __atomic_load_n(&w->shared->snap, __ATOMIC_ACQUIRE);
 	work = obey_all(w, now);
+	if (work || mf_jobs_pending(&w->jobs)) {
+		mf_jobs_work(w);
+		/* Packets in frames say whose they are. */
+		mf_graph_drain(&w->graph);
+	}
 	if (!mf_jobs_pending(&w->jobs))
 		__atomic_store_n(&w->seen, epoch, __ATOMIC_RELEASE);
 	work += mf_graph_pass(&w->graph, now);
@@ -100,6 +114,10 @@ bool mf_worker_sleep(struct mf_worker *w, mf_nsec *deadline)
 	uint32_t how = mf_jobs_pending(&w->jobs) ? MF_WORKER_WAITS_FOR_HELPER : MF_WORKER_QUIET;
 	uint32_t head = w->jobs.head % MF_JOBS;
 
+	/* Orders of our own (nodes/wg_output.c) must not be in the ring for a moment in which we say
+	 * that we are quiet. */
+	if (mf_ring_len(w->orders))
+		return false;
 	/* Sequentially consistent against whoever pushes first and looks at `sleeping` then. */
 	__atomic_store_n(&w->sleeping, how, __ATOMIC_SEQ_CST);
 	__atomic_thread_fence(__ATOMIC_SEQ_CST);
@@ -117,6 +135,15 @@ void mf_worker_wake(struct mf_worker *w)
 {
 	__atomic_store_n(&w->sleeping, MF_WORKER_AWAKE, __ATOMIC_SEQ_CST);
 	__atomic_thread_fence(__ATOMIC_SEQ_CST);
+}
+
+void mf_worker_release_ports(struct mf_worker *w)
+{
+	for (uint32_t i = 0; i < MF_UDP_SLOTS; i++) {
+		release(&w->udp[i]);
+		w->udp[i] = (struct mf_udp_slot){ 0 };
+	}
+	w->udp_slots = 0;
 }
 
 void mf_worker_set_tun(struct mf_worker *w, const struct mf_tun_port *port)

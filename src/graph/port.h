@@ -14,7 +14,9 @@
 struct mf_tun_port {
 	void *ctx;
 	/* Up to `max` packets, but stops once `bytes` have come in: what is read must still be in the
-	 * cache when it is sealed. Packets come from `pool` with data, len and offload metadata set. */
+	 * cache when it is sealed. Packets come from `pool` with data, len and offload metadata set
+	 * (`segments` of a super-packet, too). What mf_vnet_decode has been through is left as it is
+	 * then, or has its `drop` set; anything else has l4_off 0 and is looked at by ip-input. */
 	size_t (*recv)(void *ctx, struct mf_pkt_pool *pool, struct mf_pkt **out, size_t max,
 		       size_t bytes);
 	/* Sends all and sets each packet's `drop`: MF_DROP_NONE or why not. The packets stay the

@@ -9,12 +9,24 @@
 
 enum { NEXT_ROUTE_LOOKUP, NEXT_DROP };
 
+/* A super-packet of one segment is an ordinary packet whose checksum is to be completed. */
+static void make_ordinary(struct mf_pkt *p)
+{
+	p->gso_type = MF_GSO_NONE;
+	p->gso_size = 0;
+}
+
 static enum mf_drop check(struct mf_pkt *p)
 {
-	enum mf_drop drop = mf_ip_input(p);
+	/* A port may have looked already: then it has said what is wrong, or where L4 begins. */
+	enum mf_drop drop = (enum mf_drop)p->drop;
 
+	if (!drop && !p->l4_off)
+		drop = mf_ip_input(p);
 	if (!drop && (p->gso_type != MF_GSO_NONE || p->flags & MF_PKT_NEEDS_CSUM))
 		drop = mf_vnet_check(p);
+	if (!drop && p->gso_type != MF_GSO_NONE && p->segments == 1)
+		make_ordinary(p);
 	if (!drop)
 		drop = mf_ip_martian_source(p);
 	if (!drop)

@@ -23,6 +23,14 @@ bool mf_worker_post(struct mf_worker *w, const struct mf_event *e)
 	return true;
 }
 
+const struct mf_next_hop *mf_worker_hop(const struct mf_worker *w, const struct mf_wg_peer *peer)
+{
+	const struct mf_wg_device *d = mf_wg_peer_device(peer);
+	uint32_t id = ((const struct mf_wg_iface *)mf_wg_device_user(d))->hop;
+
+	return id < w->snap->n_hops && w->snap->hop[id].device == d ? &w->snap->hop[id] : NULL;
+}
+
 void mf_worker_drop(struct mf_worker *w, struct mf_pkt *p, enum mf_drop reason)
 {
 	p->drop = (uint16_t)reason;

@@ -37,6 +37,7 @@ static struct mf_pkt *pop(struct mf_worker *w, struct mf_stage_queue *q)
 		q->tail = &q->head;
 	__atomic_store_n(&q->n, q->n - 1, __ATOMIC_RELAXED);
 	w->staged--;
+	w->staged_large -= !!(p->flags & MF_PKT_LARGE);
 	mf_uncount(&w->graph.ledger.held, mf_pkt_wire_count(p));
 	return p;
 }
@@ -48,7 +49,15 @@ static void push(struct mf_worker *w, struct mf_stage_queue *q, struct mf_pkt *p
 	q->tail = &p->next;
 	__atomic_store_n(&q->n, q->n + 1, __ATOMIC_RELAXED);
 	w->staged++;
+	w->staged_large += !!(p->flags & MF_PKT_LARGE);
 	mf_count(&w->graph.ledger.held, mf_pkt_wire_count(p));
+}
+
+/* All peers together may keep no more than a quarter of the worker's packets of each class. */
+static bool fits(const struct mf_worker *w, const struct mf_stage_queue *q, const struct mf_pkt *p)
+{
+	return q->n < w->snap->staged_max && w->staged < w->staged_limit &&
+	       (!(p->flags & MF_PKT_LARGE) || w->staged_large < w->staged_large_limit);
 }
 
 void mf_stage_put(struct mf_worker *w, struct mf_wg_peer *peer, struct mf_pkt **pkts, uint32_t n)
@@ -57,20 +66,12 @@ void mf_stage_put(struct mf_worker *w, struct mf_wg_peer *peer, struct mf_pkt **
 	struct mf_stage_queue *q = s ? &s->queue[w->index] : NULL;
 
 	for (uint32_t i = 0; i < n; i++) {
-		if (!q) {
-			mf_worker_drop(w, pkts[i], MF_DROP_WG_STAGED_FULL);
-			continue;
-		}
-		if (q->n >= w->snap->staged_max)
+		while (q && q->n && !fits(w, q, pkts[i]))
 			mf_worker_drop(w, pop(w, q), MF_DROP_WG_STAGED_FULL);
-		/* All peers together may keep no more than a quarter of the worker's packets. */
-		if (w->staged >= w->staged_limit && !q->n)
-			mf_worker_drop(w, pkts[i], MF_DROP_WG_STAGED_FULL);
-		else {
-			if (w->staged >= w->staged_limit)
-				mf_worker_drop(w, pop(w, q), MF_DROP_WG_STAGED_FULL);
+		if (q && fits(w, q, pkts[i]))
 			push(w, q, pkts[i]);
-		}
+		else
+			mf_worker_drop(w, pkts[i], MF_DROP_WG_STAGED_FULL);
 	}
 }
 

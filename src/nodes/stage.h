@@ -28,7 +28,8 @@ struct mf_stage *mf_stage_new(unsigned n_workers);
 /* Every queue must be empty (asserted). */
 void mf_stage_free(struct mf_stage *s);
 
-/* Worker: keeps the packets; what no longer fits is dropped, oldest first (MF_DROP_WG_STAGED_FULL). */
+/* Worker: keeps the packets; what no longer fits is dropped, oldest first (MF_DROP_WG_STAGED_FULL).
+ * Of all peers' packets together no more than a quarter of each class of memory is kept. */
 void mf_stage_put(struct mf_worker *w, struct mf_wg_peer *peer, struct mf_pkt **pkts, uint32_t n);
 /* Worker: takes out up to `max` of the oldest. */
 uint32_t mf_stage_take(struct mf_worker *w, struct mf_wg_peer *peer, struct mf_pkt **out,

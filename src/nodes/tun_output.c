@@ -9,14 +9,12 @@ enum { NEXT_DROP };
 /* What came out of a VPN says out of which one; the rest we have made ourselves. */
 static void note_origin(struct mf_graph *g, const struct mf_pkt *p)
 {
-	const struct mf_wg_iface *iface;
+	const struct mf_next_hop *hop = p->owner ? mf_worker_hop(g->worker, p->owner) : NULL;
 
-	if (!p->owner) {
+	if (!p->owner)
 		mf_trace_note(g->trace, p, "made here");
-		return;
-	}
-	iface = mf_wg_device_user(mf_wg_peer_device(p->owner));
-	mf_trace_note(g->trace, p, g->worker->snap->hop[iface->hop].name);
+	else if (hop)
+		mf_trace_note(g->trace, p, hop->name);
 }
 
 static uint32_t tun_output_run(struct mf_graph *g, struct mf_node *node, struct mf_pkt **pkts,

@@ -35,9 +35,15 @@ static uint32_t udp_input_run(struct mf_graph *g, struct mf_node *node, struct m
 
 	(void)node;
 	n = 0;
-	for (uint32_t slot = 0; slot < w->udp_slots; slot++)
+	/* In turn: a frame may be full before all slots have been looked at. */
+	if (++w->udp_first >= w->udp_slots)
+		w->udp_first = 0;
+	for (uint32_t i = 0; i < w->udp_slots; i++) {
+		uint32_t slot = (w->udp_first + i) % w->udp_slots;
+
 		for (unsigned family = 0; family < 2 && n + MF_UDP_BATCH <= MF_FRAME_MAX; family++)
 			n += receive(w, slot, &w->udp[slot].port[family], pkts + n, MF_UDP_BATCH);
+	}
 	for (uint32_t i = 0; i < n; i++)
 		next[i] = NEXT_WG_INPUT;
 	return n;

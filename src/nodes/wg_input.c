@@ -17,14 +17,22 @@
 
 enum { NEXT_TUN_OUTPUT, NEXT_DROP };
 
-static void lose(struct mf_worker *w, enum mf_drop reason)
+/* One message ends; a trace shows of its datagram why. */
+static void lose(struct mf_worker *w, struct mf_pkt *from, enum mf_drop reason)
 {
+	from->drop = (uint16_t)reason;
 	mf_graph_lose(&w->graph, reason, 1);
+}
+
+/* A datagram is done with; what was in it has been counted message by message. */
+static void finish(struct mf_worker *w, struct mf_pkt *p)
+{
+	mf_graph_absorb(&w->graph, p, p->drop ? MF_DROPPED : MF_CONSUMED);
 }
 
 /* ---- The node: sorting messages into jobs -------------------------------------------------- */
 
-static void post_handshake(struct mf_worker *w, const struct mf_pkt *p, const uint8_t *bytes, size_t n)
+static void post_handshake(struct mf_worker *w, struct mf_pkt *p, const uint8_t *bytes, size_t n)
 {
 	struct mf_event e = {
 		.kind = MF_EVENT_HANDSHAKE,
@@ -39,7 +47,7 @@ static void post_handshake(struct mf_worker *w, const struct mf_pkt *p, const ui
 	if (mf_worker_post(w, &e))
 		mf_count(&w->graph.ledger.ended[MF_CONSUMED], 1);
 	else
-		lose(w, MF_DROP_WG_HANDSHAKE_QUEUE);
+		lose(w, p, MF_DROP_WG_HANDSHAKE_QUEUE);
 }
 
 static const size_t handshake_len[] = {
@@ -49,29 +57,28 @@ static const size_t handshake_len[] = {
 };
 
 /* Adds a data message to the job, or deals with whatever else it is. */
-static void sort(struct mf_worker *w, struct mf_job *job, const struct mf_pkt *p, uint8_t *bytes,
-		 size_t n)
+static void sort(struct mf_worker *w, struct mf_job *job, struct mf_pkt *p, uint8_t *bytes, size_t n)
 {
 	struct mf_wg_keypair *k = NULL;
 	enum mf_drop drop;
 	uint32_t type;
 
 	if (n < sizeof(uint32_t)) {
-		lose(w, MF_DROP_WG_SHORT);
+		lose(w, p, MF_DROP_WG_SHORT);
 		return;
 	}
 	type = mf_load_le32(bytes);
 	if (type != MF_WG_MSG_DATA) {
 		if (type < MF_WG_MSG_INITIATION || type > MF_WG_MSG_COOKIE)
-			lose(w, MF_DROP_WG_TYPE);
+			lose(w, p, MF_DROP_WG_TYPE);
 		else if (n != handshake_len[type])
-			lose(w, MF_DROP_WG_LENGTH);
+			lose(w, p, MF_DROP_WG_LENGTH);
 		else
 			post_handshake(w, p, bytes, n);
 		return;
 	}
 	if (n < MF_WG_DATA_OVERHEAD) {
-		lose(w, MF_DROP_WG_LENGTH);
+		lose(w, p, MF_DROP_WG_LENGTH);
 		return;
 	}
 	if (job->n_messages) {
@@ -84,7 +91,7 @@ static void sort(struct mf_worker *w, struct mf_job *job, const struct mf_pkt *p
 		k = mf_wg_find(w->wg, mf_load_le32(bytes + 4));
 	drop = k ? mf_wg_receive_check(k, w->graph.now, mf_load_le64(bytes + 8)) : MF_DROP_WG_INDEX;
 	if (drop) {
-		lose(w, drop);
+		lose(w, p, drop);
 		return;
 	}
 	job->message[job->n_messages++] = (struct mf_open_message){
@@ -108,6 +115,37 @@ static struct mf_job *begin(struct mf_worker *w)
 	return job;
 }
 
+/* Adds a datagram, or batch of them, to the job; returns the job to go on with. A batch of more messages
+ * than a job holds goes into several: the last of them, which is completed last, frees it. */
+static struct mf_job *take(struct mf_worker *w, struct mf_job *job, struct mf_pkt *p)
+{
+	uint32_t stride = p->gso_type == MF_GSO_NONE ? p->len : p->gso_size;
+	uint32_t before, at = 0;
+	bool shared = false;
+
+	if (job->n_in == MF_JOB_PACKETS ||
+	    (job->n_in && job->n_messages + mf_pkt_wire_count(p) > MF_JOB_SEGMENTS)) {
+		publish(w, job);
+		job = begin(w);
+	}
+	before = job->n_messages;
+	do {
+		if (job->n_messages == MF_JOB_SEGMENTS) {
+			job->in[job->n_in] = p;
+			publish(w, job);
+			job = begin(w);
+			shared = true;
+		}
+		sort(w, job, p, p->data + at, mf_min(stride, p->len - at));
+		at += stride;
+	} while (at < p->len);
+	if (shared || job->n_messages != before)
+		job->in[job->n_in++] = p;
+	else
+		finish(w, p);
+	return job;
+}
+
 static uint32_t wg_input_run(struct mf_graph *g, struct mf_node *node, struct mf_pkt **pkts,
 			     uint16_t *next, uint32_t n)
 {
@@ -116,24 +154,9 @@ static uint32_t wg_input_run(struct mf_graph *g, struct mf_node *node, struct mf
 
 	(void)node;
 	(void)next;
-	for (uint32_t i = 0; i < n; i++) {
-		struct mf_pkt *p = pkts[i];
-		uint32_t stride = p->gso_type == MF_GSO_NONE ? p->len : p->gso_size;
-		uint32_t before = job->n_messages, wire = mf_pkt_wire_count(p);
-
-		if (job->n_in == MF_JOB_PACKETS || before + wire > MF_JOB_SEGMENTS) {
-			publish(w, job);
-			job = begin(w);
-			before = 0;
-		}
-		for (uint32_t at = 0; at < p->len && job->n_messages < MF_JOB_SEGMENTS; at += stride)
-			sort(w, job, p, p->data + at, mf_min(stride, p->len - at));
-		if (job->n_messages == before)
-			mf_pkt_free(p);
-		else
-			job->in[job->n_in++] = p;
-	}
-	if (job->n_messages)
+	for (uint32_t i = 0; i < n; i++)
+		job = take(w, job, pkts[i]);
+	if (job->n_in)
 		publish(w, job);
 	mf_jobs_work(w);
 	return 0;
@@ -211,13 +234,12 @@ static bool carry_ecn(uint8_t *ip, uint8_t outer_tos)
 
 /* Judges an authenticated plaintext of n bytes at `ip` (n > 0). Returns the packet's length, or 0 and
  * the reason. */
-static size_t judge(struct mf_worker *w, const struct mf_open_message *m,
-		    const struct mf_pkt *outer, uint8_t *ip, size_t n, enum mf_drop *drop)
+static size_t judge(const struct mf_open_message *m, const struct mf_pkt *outer, uint8_t *ip,
+		    size_t n, enum mf_drop *drop)
 {
 	size_t len = mf_ip_peek_len(ip, n);
 	bool ip4 = ip[0] >> 4 == 4;
 
-	(void)w;
 	if (!len)
 		*drop = MF_DROP_IP_HEADER;
 	else if (!mf_wg_source_ok(m->keypair->peer,
@@ -233,7 +255,7 @@ static size_t judge(struct mf_worker *w, const struct mf_open_message *m,
 }
 
 /* Accepts one opened plaintext that lies in the place that gro gave. */
-static void accept(struct mf_worker *w, const struct mf_open_message *m, const struct mf_pkt *outer,
+static void accept(struct mf_worker *w, const struct mf_open_message *m, struct mf_pkt *outer,
 		   uint8_t *ip, size_t n, struct receipt *r)
 {
 	enum mf_drop drop = MF_DROP_NONE;
@@ -241,7 +263,7 @@ static void accept(struct mf_worker *w, const struct mf_open_message *m, const s
 
 	if (!mf_wg_replay_accept(m->keypair, mf_load_le64(m->bytes + 8))) {
 		mf_gro_cancel(&w->gro);
-		lose(w, MF_DROP_WG_REPLAY);
+		lose(w, outer, MF_DROP_WG_REPLAY);
 		return;
 	}
 	r->from = outer;
@@ -253,13 +275,13 @@ static void accept(struct mf_worker *w, const struct mf_open_message *m, const s
 		return;
 	}
 	r->tally.n_data++;
-	len = judge(w, m, outer, ip, n, &drop);
+	len = judge(m, outer, ip, n, &drop);
 	if (len)
 		drop = mf_gro_commit(&w->gro, len, m->keypair->peer);
 	else
 		mf_gro_cancel(&w->gro);
 	if (drop)
-		lose(w, drop);
+		lose(w, outer, drop);
 }
 
 static void open_one(struct mf_worker *w, struct mf_job *job, struct mf_open_message *m,
@@ -270,14 +292,14 @@ static void open_one(struct mf_worker *w, struct mf_job *job, struct mf_open_mes
 	uint8_t *place = mf_gro_reserve(&w->gro, n);
 
 	if (!place) {
-		lose(w, MF_DROP_BUFFERS);
+		lose(w, job->in[m->in], MF_DROP_BUFFERS);
 		return;
 	}
 	if (job->opened ? m->plain < 0
 			: !mf_aead_open(w->aead, &m->keypair->recv, mf_load_le64(m->bytes + 8),
 					text, n + MF_WG_TAG_LEN, place)) {
 		mf_gro_cancel(&w->gro);
-		lose(w, MF_DROP_WG_AUTH);
+		lose(w, job->in[m->in], MF_DROP_WG_AUTH);
 		return;
 	}
 	if (job->opened)
@@ -301,7 +323,7 @@ void mf_open_complete(struct mf_worker *w, struct mf_job *job)
 	report(w, &r);
 	mf_uncount(&w->graph.ledger.held, job->n_messages);
 	for (uint32_t i = 0; i < job->n_in; i++)
-		mf_pkt_free(job->in[i]);
+		finish(w, job->in[i]);
 }
 
 /* ---- Merged packets go on ------------------------------------------------------------------- */
@@ -329,10 +351,13 @@ void mf_open_flush(struct mf_worker *w)
 	do {
 		n = mf_gro_flush(&w->gro, out, MF_ARRAY_LEN(out));
 		for (size_t i = 0; i < n; i++) {
-			struct mf_wg_peer *peer = out[i]->owner;
-			const struct mf_wg_iface *iface = mf_wg_device_user(mf_wg_peer_device(peer));
+			const struct mf_next_hop *hop = mf_worker_hop(w, out[i]->owner);
 
-			translate(w->snap, &w->snap->hop[iface->hop], out[i]);
+			if (MF_UNLIKELY(!hop)) {
+				mf_worker_drop(w, out[i], MF_DROP_INTERFACE_DOWN);
+				continue;
+			}
+			translate(w->snap, hop, out[i]);
 			mf_graph_put(&w->graph, to, out[i]);
 		}
 	} while (n == MF_ARRAY_LEN(out));

@@ -105,12 +105,15 @@ struct mf_worker {
 	struct mf_tun_port tun;
 	struct mf_udp_slot udp[MF_UDP_SLOTS];
 	uint32_t udp_slots; /* slots in use are below this */
+	uint32_t udp_first; /* the slot to look at first, in turn */
 	struct mf_pg *pg;   /* packet generator, NULL when there is none */
 	unsigned index;     /* this worker, among n_workers */
 	unsigned n_workers;
 	struct mf_worker **peers; /* all workers, by index: whose jobs may be taken over */
-	uint32_t staged;          /* packets staged by this worker, over all peers */
-	uint32_t staged_limit;
+	/* Packets staged by this worker over all peers, and how many of them are large: they must not
+	 * take the memory that the handshakes they wait for need. */
+	uint32_t staged, staged_limit;
+	uint32_t staged_large, staged_large_limit;
 	mf_nsec icmp_full_at;     /* token bucket of ICMP errors, see nodes/icmp_error.c */
 	uint64_t icmp_suppressed; /* errors not sent because of it */
 	struct mf_wheel wheel;    /* timers of this worker */
@@ -129,6 +132,10 @@ enum mf_worker_sleep { MF_WORKER_AWAKE, MF_WORKER_QUIET, MF_WORKER_WAITS_FOR_HEL
 
 /* Posts an event; false if the ring is full: the caller counts what that means. */
 bool mf_worker_post(struct mf_worker *w, const struct mf_event *e);
+
+/* The interface of a peer as this pass sees it; NULL: the interface is not there (any more). Between
+ * two quiet points a peer may be met whose interface the snapshot does not know. */
+const struct mf_next_hop *mf_worker_hop(const struct mf_worker *w, const struct mf_wg_peer *peer);
 
 /* Sends a packet to the drop node from wherever it is. */
 void mf_worker_drop(struct mf_worker *w, struct mf_pkt *p, enum mf_drop reason);
