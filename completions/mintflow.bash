@@ -1,0 +1,80 @@
+# SPDX-License-Identifier: Apache-2.0
+# bash completion for mintflow
+
+_mintflow_tunnels()
+{
+	local f
+
+	for f in /run/mintflow/*.sock; do
+		[[ -e $f ]] && f=${f##*/} && printf '%s\n' "${f%.sock}"
+	done
+}
+
+# Interfaces, or nodes, of the tunnel: asked of the running program.
+_mintflow_names()
+{
+	mintflow show "$1" --all --json 2>/dev/null |
+		sed -n "s/^ *\"$2\": \"\\([A-Za-z0-9_=+.-]*\\)\".*/\\1/p" | sort -u
+}
+
+_mintflow()
+{
+	local cur=${COMP_WORDS[COMP_CWORD]} prev=${COMP_WORDS[COMP_CWORD - 1]} cmd=${COMP_WORDS[1]} options
+
+	COMPREPLY=()
+	if ((COMP_CWORD == 1)); then
+		mapfile -t COMPREPLY < <(compgen -W "run check status show why capture reload stop import \
+			genkey pubkey genpsk --help --version" -- "$cur")
+		return
+	fi
+	case $cmd:$prev in
+	run:-c | run:--config | check:-c | check:--config | capture:-w | capture:--write)
+		mapfile -t COMPREPLY < <(compgen -f -- "$cur")
+		return
+		;;
+	run:--log-level)
+		mapfile -t COMPREPLY < <(compgen -W "error warn info debug" -- "$cur")
+		return
+		;;
+	capture:-i | capture:--interface)
+		mapfile -t COMPREPLY < <(compgen -W "$(_mintflow_names interfaces name)" -- "$cur")
+		return
+		;;
+	capture:-n | capture:--node)
+		mapfile -t COMPREPLY < <(compgen -W "$(_mintflow_names nodes node)" -- "$cur")
+		return
+		;;
+	*:-n | *:--name)
+		mapfile -t COMPREPLY < <(compgen -W "$(_mintflow_tunnels)" -- "$cur")
+		return
+		;;
+	run:--workers | capture:-c | capture:--count | capture:-s | capture:--snaplen)
+		return
+		;;
+	esac
+	case $cmd in
+	run) options="-c --config --log-level --log-json --workers" ;;
+	check) options="-c --config --print --json" ;;
+	status) options="-w --watch -n --name --json" ;;
+	show) options="-a --all -w --watch -n --name --json" ;;
+	why) options="-n --name --json" ;;
+	capture)
+		options="-i --interface -n --node -w --write -c --count -s --snaplen --name"
+		;;
+	reload | stop) options="-n --name --json" ;;
+	import) options="--json" ;;
+	*) options="" ;;
+	esac
+	if [[ $cur == -* ]]; then
+		mapfile -t COMPREPLY < <(compgen -W "$options --help" -- "$cur")
+	elif [[ $cmd == show ]]; then
+		mapfile -t COMPREPLY < <(compgen -W "interfaces peers routes sessions dns-cache nodes drops \
+			log" -- "$cur")
+	elif [[ $cmd == import && $COMP_CWORD -eq 2 ]]; then
+		mapfile -t COMPREPLY < <(compgen -W "wireguard" -- "$cur")
+	elif [[ $cmd == import ]]; then
+		mapfile -t COMPREPLY < <(compgen -f -- "$cur")
+	fi
+}
+
+complete -o filenames -F _mintflow mintflow
