@@ -52,8 +52,9 @@ struct mf_daemon {
 
 	/* network.c */
 	struct mf_tun *tun;
-	uint32_t mtu;  /* of the TUN device, in force */
-	uint32_t mark; /* SO_MARK of sockets that have no mark of their own; 0: none */
+	uint32_t mtu;       /* of the TUN device, in force */
+	uint32_t mark;      /* SO_MARK of sockets that have no mark of their own; 0: none */
+	bool marks_changed; /* of an interface, by `wg set` */
 	struct mf_route *route;
 	struct mf_netmon *netmon;
 	struct mf_source netmon_source;

@@ -12,6 +12,7 @@ enum {
 	MTU_AUTO_MAX = 9000,
 	PEERS_LOOKED_AT = 64, /* of each interface, when paths are compared: each costs a system call */
 	INCLUDES_MAX = 256, /* rules of the system for parts of the LAN that go into the tunnel */
+	MARKS_MAX = 16,
 	UDP_PAYLOAD_MAX = 65507,
 	WG_OVERHEAD = 32, /* data header and tag */
 };
@@ -207,9 +208,28 @@ static size_t includes(const struct mf_daemon *d, struct mf_prefix out[INCLUDES_
 	return n;
 }
 
+/* Marks that interfaces have of their own, from the profile or by `wg set`. */
+static size_t marks(const struct mf_daemon *d, uint32_t out[MARKS_MAX])
+{
+	struct mf_iface_info f;
+	size_t n = 0;
+
+	for (uint32_t i = 0; n < MARKS_MAX && mf_engine_iface(d->engine, i, &f); i++) {
+		uint32_t mark = mf_wg_device_fwmark(f.device);
+		size_t k = 0;
+
+		while (k < n && out[k] != mark)
+			k++;
+		if (mark && mark != (uint32_t)MF_ROUTE_MARK && k == n)
+			out[n++] = mark;
+	}
+	return n;
+}
+
 static mf_err routes_up(struct mf_daemon *d, struct mf_errbuf *eb)
 {
 	struct mf_prefix include[INCLUDES_MAX];
+	uint32_t mark[MARKS_MAX];
 	struct mf_route_options o = {
 		.ifindex = mf_tun_ifindex(d->tun),
 		/* Both families, whatever the profile routes: what it does not route must not leave
@@ -218,6 +238,8 @@ static mf_err routes_up(struct mf_daemon *d, struct mf_errbuf *eb)
 		.ip6 = true,
 		.exclude_lan = d->config->tunnel.exclude_lan,
 		.include = include,
+		.marks = mark,
+		.n_marks = marks(d, mark),
 	};
 	mf_err err = MF_OK;
 
@@ -313,12 +335,23 @@ static void routes_again(struct mf_daemon *d, const char *why)
 {
 	struct mf_errbuf eb;
 
-	if (!d->config->tunnel.auto_route)
+	if (!d->route)
 		return;
 	mf_logf(&d->log, MF_LOG_WARN, "tunnel %s: %s: its routes are set again",
 		mf_tun_name(d->tun), why);
-	if (mf_network_routes(d, &eb))
+	if (mf_route_refresh(d->route, &eb))
 		mf_logf(&d->log, MF_LOG_ERROR, "%s", eb.text);
+	forget_own_changes(d);
+}
+
+void mf_network_new_marks(struct mf_daemon *d)
+{
+	struct mf_errbuf eb;
+
+	d->marks_changed = false;
+	if (d->route && mf_network_routes(d, &eb))
+		mf_logf(&d->log, MF_LOG_ERROR, "%s", eb.text);
+	d->paths = fingerprint(d);
 }
 
 static void netmon_ready(struct mf_daemon *d, struct mf_source *s, uint32_t events)
@@ -364,6 +397,11 @@ static bool same_routes(const struct mf_config *a, const struct mf_config *b)
 		return true;
 	if (a->tunnel.exclude_lan != b->tunnel.exclude_lan)
 		return false;
+	if (a->n_interfaces != b->n_interfaces)
+		return false;
+	for (uint32_t i = 0; i < a->n_interfaces; i++)
+		if (a->interfaces[i].fwmark != b->interfaces[i].fwmark)
+			return false;
 	if (!b->tunnel.exclude_lan)
 		return true;
 	if (a->n_rules != b->n_rules)

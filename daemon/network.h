@@ -19,6 +19,8 @@ MF_MUST_CHECK mf_err mf_network_watch(struct mf_daemon *d, struct mf_errbuf *eb)
 /* From the profile `old` to d->config, in place; goes on after an error and returns the first one. */
 MF_MUST_CHECK mf_err mf_network_change(struct mf_daemon *d, const struct mf_config *old,
 				       struct mf_errbuf *eb);
+/* d->marks_changed: other marks have to be kept out of the tunnel now. */
+void mf_network_new_marks(struct mf_daemon *d);
 /* Undoes everything. */
 void mf_network_close(struct mf_daemon *d);
 

@@ -219,9 +219,11 @@ static void set_mark(struct mf_daemon *d, struct mf_udp_handle *h)
 void mf_ports_udp_set_mark(void *ctx, void *handle, uint32_t mark)
 {
 	struct mf_udp_handle *h = handle;
+	struct mf_daemon *d = ctx;
 
 	h->mark = mark;
-	set_mark(ctx, h);
+	set_mark(d, h);
+	d->marks_changed = true;
 }
 
 void mf_ports_new_mark(struct mf_daemon *d)

@@ -232,6 +232,8 @@ static mf_nsec tick(struct mf_daemon *d)
 	next = mf_min(next, mf_names_tick(d->names, now));
 	next = mf_min(next, mf_sockets_tick(d, now));
 	mf_ports_sweep(d);
+	if (d->marks_changed)
+		mf_network_new_marks(d);
 	if (d->watchdog != MF_NEVER && now >= d->watchdog_next) {
 		(void)mf_notify("WATCHDOG=1");
 		d->watchdog_next = now + d->watchdog;
