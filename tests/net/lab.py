@@ -373,7 +373,7 @@ class Pinger:
 
     def stop(self):
         """(sent, answered, longest gap in seconds between two answers). Afterwards `missing` says
-        which were not answered: the time since the start, in seconds, of each."""
+        which were not answered: the time of day of each."""
         time.sleep(0.3)
         self.proc.kill(signal.SIGINT)
         self.proc.wait(5)
@@ -386,8 +386,7 @@ class Pinger:
         late = {int(n): float(t) for t, n in
                 re.findall(r"^\[(\d+\.\d+)\] no answer yet for icmp_seq=(\d+)", text, re.M)}
         came = {int(n) for n in re.findall(r"bytes from .*icmp_seq=(\d+)", text)}
-        self.missing = [round(t - at[0], 2) for n, t in sorted(late.items()) if n not in came] \
-            if at else []
+        self.missing = [t for n, t in sorted(late.items()) if n not in came]
         return int(m.group(1)), int(m.group(2)), gap
 
 

@@ -44,8 +44,11 @@ class Transfer:
         tcp, udp = json.loads(self.tcp.log()), json.loads(self.udp.log())
         stalls = [i["sum"]["start"] for i in tcp["intervals"] if i["sum"]["bytes"] == 0]
         assert not stalls, f"{who}: TCP stood still at {stalls}"
-        assert sent - got <= 1 and gap < 1.0, \
-            f"{who}: {sent - got} of {sent} pings lost, at {self.pinger.missing} s, gap {gap:.2f} s"
+        # A busy machine may lose one anywhere (wireguard-go's queues), but not when the keys change.
+        at_change = [t for t in self.pinger.missing if after - 2 < t < after + 3]
+        assert not at_change, f"{who}: pings lost at {at_change}, new keys at {after}"
+        assert sent - got <= 0.003 * sent and gap < 1.0, \
+            f"{who}: {sent - got} of {sent} pings lost, at {self.pinger.missing}, gap {gap:.2f} s"
         s = udp["end"]["sum"]
         # wireguard-go drops what overflows its queues when the machine is busy: that is not keys.
         assert s["lost_packets"] <= 0.002 * s["packets"], \
