@@ -362,7 +362,7 @@ static mf_err commit_iface(struct mf_engine *e, struct mf_iface *f,
 	mf_err err = MF_OK;
 
 	f->in_profile = true;
-	f->mtu = ci->mtu ? ci->mtu : e->default_mtu;
+	f->mtu = (uint32_t)mf_min(ci->mtu ? ci->mtu : e->default_mtu, MF_WG_MTU_MAX);
 	f->inside4 = first_of(&ci->addresses, MF_AF_IP4);
 	f->inside6 = first_of(&ci->addresses, MF_AF_IP6);
 	f->wanted_port = ci->listen_port;

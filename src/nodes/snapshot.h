@@ -13,13 +13,16 @@
 #include "policy/lpm.h"
 #include "proto/wg/wg.h"
 
+/* Longer packets would not fit a UDP datagram once they are sealed: 65507 less 32. */
+enum { MF_WG_MTU_MAX = 65475 };
+
 enum mf_hop_kind { MF_HOP_NONE, MF_HOP_DROP, MF_HOP_REJECT, MF_HOP_WG };
 
 /* Where a route leads: one for each interface of the profile, and the built-in ones. */
 struct mf_next_hop {
 	uint8_t kind; /* enum mf_hop_kind */
 	uint8_t udp_slot;
-	uint32_t mtu; /* of packets inside the tunnel */
+	uint32_t mtu; /* of packets inside the tunnel, at most MF_WG_MTU_MAX */
 	struct mf_wg_device *device;
 	/* Our address inside this VPN, one for each family; family 0: the packet keeps its source.
 	 * Packets from the tunnel's own address take it on the way out, and lose it on the way in. */

@@ -17,7 +17,12 @@
 #include "wire/nat.h"
 
 enum { NEXT_ICMP_ERROR, NEXT_UDP_OUTPUT, NEXT_DROP };
-enum { BATCH_SEGMENTS = 64, BATCH_BYTES = 65507, JOB_BYTES = MF_PKT_LARGE_MAX };
+enum {
+	BATCH_SEGMENTS = 64,
+	BATCH_BYTES = MF_WG_MTU_MAX + MF_WG_DATA_OVERHEAD,
+	JOB_BYTES = MF_PKT_LARGE_MAX
+};
+static_assert((int)BATCH_BYTES <= (int)MF_PKT_LARGE_MAX, "a batch fits a packet");
 
 /* Consecutive packets that go to one peer with one congestion mark. */
 struct run {
@@ -33,7 +38,7 @@ struct run {
 struct plan {
 	uint32_t n, messages;
 	bool full; /* the last batch has got its shorter last message */
-	struct {
+	struct batch {
 		uint32_t stride, segments, bytes;
 	} batch[MF_JOB_PACKETS];
 };
@@ -129,53 +134,72 @@ static void post(struct mf_worker *w, struct mf_wg_peer *peer, unsigned what)
 		mf_wg_post_failed(peer, MF_WG_POST_POKE);
 }
 
-static void drop_run(struct mf_worker *w, struct run *r, enum mf_drop reason)
+static void drop_all(struct mf_worker *w, struct mf_pkt **pkts, uint32_t n, enum mf_drop reason)
 {
-	for (uint32_t i = 0; i < r->n; i++)
-		mf_worker_drop(w, r->pkt[i], reason);
-	r->n = 0;
+	for (uint32_t i = 0; i < n; i++)
+		mf_worker_drop(w, pkts[i], reason);
 }
 
 /* No session: the packets wait for one, and the control thread is told. It may have come up in between,
  * then the control thread may have looked at the queue too early. */
-static void stage(struct mf_worker *w, struct run *r, unsigned what)
+static void stage(struct mf_worker *w, struct mf_wg_peer *peer, struct mf_pkt **pkts, uint32_t n,
+		  unsigned what)
 {
-	struct mf_order flush = { .kind = MF_ORDER_FLUSH_STAGED, .peer = r->peer };
+	struct mf_order flush = { .kind = MF_ORDER_FLUSH_STAGED, .peer = peer };
 
-	mf_stage_put(w, r->peer, r->pkt, r->n);
-	post(w, r->peer, what);
+	mf_stage_put(w, peer, pkts, n);
+	post(w, peer, what);
 	__atomic_thread_fence(__ATOMIC_SEQ_CST);
-	if (mf_wg_has_session(r->peer, w->graph.now) && mf_stage_len(r->peer, w->index))
-		mf_ring_push(w->orders, &flush);
+	if (mf_wg_has_session(peer, w->graph.now) && mf_stage_len(peer, w->index) &&
+	    !mf_ring_push(w->orders, &flush))
+		mf_stage_drop(w, peer, MF_DROP_WG_STAGED_FULL); /* or nobody would send them */
 }
 
-/* A run becomes a job, or is staged when there is no session. */
-static void publish(struct mf_worker *w, struct run *r)
+/* Plans a job for as many of the packets as it can hold; returns how many. */
+static uint32_t make_plan(struct plan *p, struct mf_pkt **pkts, uint32_t n, size_t mtu)
 {
-	struct plan plan = { 0 };
+	uint32_t i;
+
+	p->n = p->messages = 0;
+	p->full = false;
+	for (i = 0; i < n; i++) {
+		uint32_t was_n = p->n, was_messages = p->messages, last = was_n ? was_n - 1 : 0;
+		struct batch was_last = p->batch[last];
+		bool was_full = p->full;
+
+		if (plan_packet(p, pkts[i], mtu))
+			continue;
+		p->n = was_n;
+		p->messages = was_messages;
+		p->full = was_full;
+		p->batch[last] = was_last;
+		break;
+	}
+	return i;
+}
+
+/* As many of a run's packets as it can hold become a job. Returns how many packets are dealt with. */
+static uint32_t publish_some(struct mf_worker *w, const struct run *r, struct mf_pkt **pkts,
+			     uint32_t n)
+{
+	struct mf_job *job = mf_jobs_next(w);
 	struct mf_wg_claimed claimed;
-	struct mf_job *job;
+	struct plan plan;
+	uint32_t k = make_plan(&plan, pkts, n, r->hop->mtu);
 	unsigned what = 0;
 
-	if (!mf_wg_has_session(r->peer, w->graph.now)) {
-		mf_wg_claim(r->peer, w->graph.now, 1, &claimed, &what);
-		stage(w, r, what);
-		return;
+	if (!k) {
+		mf_worker_drop(w, pkts[0], MF_DROP_OFFLOAD_META);
+		return 1;
 	}
-	job = mf_jobs_next(w);
-	for (uint32_t i = 0; i < r->n; i++)
-		if (!plan_packet(&plan, r->pkt[i], r->hop->mtu)) {
-			drop_run(w, r, MF_DROP_OFFLOAD_META);
-			return;
-		}
 	if (!allocate(w, job, &plan)) {
-		drop_run(w, r, MF_DROP_BUFFERS);
-		return;
+		drop_all(w, pkts, k, MF_DROP_BUFFERS);
+		return k;
 	}
 	if (mf_wg_claim(r->peer, w->graph.now, plan.messages, &claimed, &what) != MF_WG_CLAIM_OK) {
 		free_batches(job);
-		stage(w, r, what);
-		return;
+		stage(w, r->peer, pkts, n, what);
+		return n;
 	}
 	post(w, r->peer, what);
 	job->kind = MF_JOB_SEAL;
@@ -184,14 +208,28 @@ static void publish(struct mf_worker *w, struct run *r)
 	job->first = claimed.first;
 	job->n_messages = plan.messages;
 	job->mtu = r->hop->mtu;
-	job->n_in = (uint8_t)r->n;
-	memcpy(job->in, r->pkt, r->n * sizeof(*r->pkt));
-	for (uint32_t i = 0; i < job->n_out; i++) {
+	job->n_in = (uint8_t)k;
+	memcpy(job->in, pkts, k * sizeof(*pkts));
+	for (uint32_t i = 0; i < job->n_out; i++)
 		job->out[i]->tos = r->ecn;
-		job->out[i]->rx_port = r->hop->udp_slot;
-	}
 	mf_count(&w->graph.ledger.held, plan.messages);
 	mf_jobs_publish(w);
+	return k;
+}
+
+/* A run becomes a job (rarely several), or is staged when there is no session. */
+static void publish(struct mf_worker *w, struct run *r)
+{
+	struct mf_wg_claimed claimed;
+	unsigned what = 0;
+
+	if (!mf_wg_has_session(r->peer, w->graph.now)) {
+		mf_wg_claim(r->peer, w->graph.now, 1, &claimed, &what);
+		stage(w, r->peer, r->pkt, r->n, what);
+		return;
+	}
+	for (uint32_t done = 0; done < r->n;)
+		done += publish_some(w, r, r->pkt + done, r->n - done);
 }
 
 static void finish(struct mf_worker *w, struct run *r)
@@ -292,13 +330,18 @@ static uint32_t wg_output_run(struct mf_graph *g, struct mf_node *node, struct m
 
 void mf_wg_output_flush(struct mf_worker *w, struct mf_wg_peer *peer)
 {
-	const struct mf_wg_iface *iface = mf_wg_device_user(mf_wg_peer_device(peer));
-	const struct mf_next_hop *hop = &w->snap->hop[iface->hop];
+	const struct mf_next_hop *hop = mf_worker_hop(w, peer);
 	struct run r = { 0 };
 	struct mf_pkt *p;
 
+	if (!hop) {
+		mf_stage_drop(w, peer, MF_DROP_INTERFACE_DOWN);
+		return;
+	}
+	/* As many as there are now: without a session they are staged again. */
 	for (uint32_t left = mf_stage_len(peer, w->index); left; left--) {
-		mf_stage_take(w, peer, &p, 1);
+		if (!mf_stage_take(w, peer, &p, 1))
+			break;
 		add(w, &r, peer, hop, p);
 	}
 	finish(w, &r);
@@ -360,6 +403,8 @@ void mf_seal_run(struct mf_job *job, struct mf_aead *aead)
 void mf_seal_complete(struct mf_worker *w, struct mf_job *job)
 {
 	const struct mf_wg_path *path = mf_wg_peer_path(job->peer);
+	/* Which port, only now: it may have changed while a helper was at work. */
+	const struct mf_next_hop *hop = mf_worker_hop(w, job->peer);
 	struct mf_node *output = mf_node_next(&w->graph, w->wg_output, NEXT_UDP_OUTPUT);
 	struct mf_wg_tally tally = { .n_data = job->n_messages };
 
@@ -370,10 +415,11 @@ void mf_seal_complete(struct mf_worker *w, struct mf_job *job)
 		struct mf_pkt *p = job->out[i];
 
 		tally.bytes += p->len;
-		if (!path) {
-			mf_worker_drop(w, p, MF_DROP_WG_NO_ENDPOINT);
+		if (MF_UNLIKELY(!path || !hop)) {
+			mf_worker_drop(w, p, hop ? MF_DROP_WG_NO_ENDPOINT : MF_DROP_INTERFACE_DOWN);
 			continue;
 		}
+		p->rx_port = hop->udp_slot;
 		p->remote = path->remote;
 		p->local = path->local;
 		p->local_if = path->local_if;
