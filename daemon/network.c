@@ -132,6 +132,8 @@ static mf_err set_mtu(struct mf_daemon *d, uint32_t mtu, struct mf_errbuf *eb)
 		return err;
 	d->mtu = mtu;
 	set_gso_max(d);
+	if (d->engine)
+		mf_engine_set_default_mtu(d->engine, mtu);
 	return MF_OK;
 }
 

@@ -362,6 +362,7 @@ static mf_err commit_iface(struct mf_engine *e, struct mf_iface *f,
 	mf_err err = MF_OK;
 
 	f->in_profile = true;
+	f->default_mtu = !ci->mtu;
 	f->mtu = (uint32_t)mf_min(ci->mtu ? ci->mtu : e->default_mtu, MF_WG_MTU_MAX);
 	f->inside4 = first_of(&ci->addresses, MF_AF_IP4);
 	f->inside6 = first_of(&ci->addresses, MF_AF_IP6);
@@ -447,4 +448,22 @@ mf_err mf_engine_apply(struct mf_engine *e, const struct mf_config *cfg, mf_nsec
 		err = commit(e, cfg, &p, report, eb);
 	free(p.ifaces);
 	return err;
+}
+
+void mf_engine_set_default_mtu(struct mf_engine *e, uint32_t mtu)
+{
+	bool changed = false;
+
+	e->default_mtu = mtu;
+	for (uint32_t i = 0; i < e->n_ifaces; i++) {
+		struct mf_iface *f = e->ifaces[i];
+
+		if (!f->default_mtu || f->mtu == mtu)
+			continue;
+		f->mtu = (uint32_t)mf_min(mtu, MF_WG_MTU_MAX);
+		changed = true;
+	}
+	/* Out of memory: the packet path goes on with what it has. */
+	if (changed)
+		(void)!mf_publish(e, e->routes);
 }

@@ -84,6 +84,8 @@ MF_MUST_CHECK mf_err mf_engine_peer_set(struct mf_engine *e, struct mf_wg_device
 mf_nsec mf_engine_control(struct mf_engine *e, mf_nsec now);
 
 void mf_engine_network_changed(struct mf_engine *e, mf_nsec now);
+/* Another MTU for interfaces that have none in the profile, those that there are and later ones. */
+void mf_engine_set_default_mtu(struct mf_engine *e, uint32_t mtu);
 /* An answer to host.resolve; family 0: the name could not be resolved. */
 void mf_engine_resolved(struct mf_engine *e, uint64_t tag, const struct mf_endpoint *addr,
 			mf_nsec now);

@@ -24,6 +24,7 @@ struct mf_iface {
 	struct mf_wg_device *device;
 	struct mf_engine *engine;
 	uint32_t mtu;
+	bool default_mtu; /* the profile gives none */
 	uint32_t mark; /* fwmark of the profile or of `wg set`; 0: the engine's */
 	struct mf_addr inside4, inside6;
 	uint8_t slot;

@@ -205,3 +205,19 @@ def test_wrong_usage(lab, args):
     h = lab.host("h")
     r = h.run([mintflow_path(), "run", *args], check=False)
     assert r.returncode == 2 and r.stderr.strip()
+
+
+def test_automatic_mtu_follows_the_path(lab):
+    """No MTU in the profile: what fits the way to the endpoint, also when that changes."""
+    def no_mtu(profile):
+        del profile["tunnel"]["mtu"]
+        del profile["interfaces"][0]["mtu"]
+    a, b = pair(lab, "mintflow", "wireguard-go", mtu=1300, a_kw={"tweak": no_mtu})
+    a.host.ping_until(b.ip4(), 10)
+    outer = a.host.out(["ip", "-o", "route", "get", "192.0.2.2"]).split(" dev ")[1].split()[0]
+    assert "mtu 1440" in a.host.ip(f"link show {a.dev}")
+    a.host.ip(f"link set {outer} mtu 1400")
+    a.host.ip(f"link set {outer} down")
+    a.host.ip(f"link set {outer} up")
+    wait_for("the MTU", lambda: "mtu 1340" in a.host.ip(f"link show {a.dev}"), 5)
+    a.host.ping_until(b.ip4(), 10)
