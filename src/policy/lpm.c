@@ -12,7 +12,7 @@
 
 enum {
 	GROW_AT = 4096,   /* prefixes with which a table may get 16 direct bits */
-	GROW_SPREAD = 64, /* if they begin with that many different 16 bits */
+	GROW_SPREAD = 16, /* if they begin with that many different 16 bits */
 	SHRINK_BELOW = 512,
 };
 

@@ -20,14 +20,15 @@ static bool has_popcnt(void)
 /* VPOPCNTDQ came (Ice Lake, Zen 4) when 512 bits no longer cost clock rate. */
 static bool has_avx512(void)
 {
-	return __builtin_cpu_supports("avx512vpopcntdq") && __builtin_cpu_supports("avx512vl") &&
-	       __builtin_cpu_supports("avx512dq") && __builtin_cpu_supports("avx512bw");
+	return has_popcnt() && __builtin_cpu_supports("avx512vpopcntdq") &&
+	       __builtin_cpu_supports("avx512vl") && __builtin_cpu_supports("avx512dq") &&
+	       __builtin_cpu_supports("avx512bw");
 }
 #endif
 
 const struct mf_lpm_bulk mf_lpm_bulk[] = {
 #ifdef __x86_64__
-	{ "avx512", has_avx512, mf_lpm_lookup4_avx512, mf_lpm_lookup6_avx512 },
+	{ "avx512", has_avx512, mf_lpm_lookup4_avx512, mf_lpm_lookup6_popcnt },
 	{ "popcnt", has_popcnt, mf_lpm_lookup4_popcnt, mf_lpm_lookup6_popcnt },
 #endif
 	{ "plain", always, mf_lpm_lookup4_plain, mf_lpm_lookup6_plain },

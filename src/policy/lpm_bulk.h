@@ -19,16 +19,13 @@ struct mf_lpm_bulk {
 extern const struct mf_lpm_bulk mf_lpm_bulk[];
 extern const size_t mf_lpm_bulks;
 
-#define MF_LPM_BULK_DECLARE(name)                                                               \
-	void mf_lpm_lookup4_##name(const struct mf_lpm *t, const uint32_t *addr, uint32_t *out, \
-				   size_t n);                                                   \
-	void mf_lpm_lookup6_##name(const struct mf_lpm *t, const uint8_t(*addr)[16],            \
-				   uint32_t *out, size_t n)
-
-MF_LPM_BULK_DECLARE(plain);
+void mf_lpm_lookup4_plain(const struct mf_lpm *t, const uint32_t *addr, uint32_t *out, size_t n);
+void mf_lpm_lookup6_plain(const struct mf_lpm *t, const uint8_t (*addr)[16], uint32_t *out, size_t n);
 #ifdef __x86_64__
-MF_LPM_BULK_DECLARE(popcnt);
-MF_LPM_BULK_DECLARE(avx512);
+void mf_lpm_lookup4_popcnt(const struct mf_lpm *t, const uint32_t *addr, uint32_t *out, size_t n);
+void mf_lpm_lookup6_popcnt(const struct mf_lpm *t, const uint8_t (*addr)[16], uint32_t *out,
+			   size_t n);
+void mf_lpm_lookup4_avx512(const struct mf_lpm *t, const uint32_t *addr, uint32_t *out, size_t n);
 #endif
 
 #endif
