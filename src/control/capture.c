@@ -168,10 +168,8 @@ uint64_t mf_capture_missed(const struct mf_capture *c)
 	return n;
 }
 
-/* "dropped wg-no-peer (no peer has ...); home-vpn; ip-input > route-lookup > wg-output > drop; 12
- * segments of 1380 bytes" */
-static void describe(const struct mf_capture *c, const struct mf_trace_record *rec,
-		     struct mf_text *out)
+void mf_capture_describe(const struct mf_graph *g, const struct mf_trace_record *rec,
+			 struct mf_text *out)
 {
 	static const char *const verdict[] = { "sent", "delivered", "consumed", "dropped" };
 	enum mf_drop drop = (enum mf_drop)rec->drop;
@@ -182,7 +180,7 @@ static void describe(const struct mf_capture *c, const struct mf_trace_record *r
 	if (rec->note[0])
 		mf_text_printf(out, "; %s", rec->note);
 	for (uint32_t i = 0; i < rec->n_path; i++)
-		mf_text_printf(out, "%s%s", i ? " > " : "; ", c->graph->node[rec->path[i]].def->name);
+		mf_text_printf(out, "%s%s", i ? " > " : "; ", g->node[rec->path[i]].def->name);
 	if (rec->segments > 1)
 		mf_text_printf(out, "; %u segments of %u bytes", rec->segments, rec->gso_size);
 }
@@ -194,7 +192,7 @@ static void write_record(struct mf_capture *c, const struct mf_trace_record *rec
 {
 	struct mf_text comment = { 0 };
 
-	describe(c, rec, &comment);
+	mf_capture_describe(c->graph, rec, &comment);
 	c->last = rec->time;
 	mf_pcapng_packet(out, &(struct mf_pcapng_packet){
 				      .time = rec->time + (uint64_t)c->wall_offset,

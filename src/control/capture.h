@@ -13,6 +13,12 @@
 
 struct mf_capture;
 
+/* Appends how a packet ended, why, and which way it took, in one line: "dropped wg-no-peer (no peer has
+ * ...); home-vpn; ip-input > route-lookup > wg-output > drop; 12 segments of 1380 bytes". `g` is any
+ * worker's graph, for the names of nodes. */
+void mf_capture_describe(const struct mf_graph *g, const struct mf_trace_record *rec,
+			 struct mf_text *out);
+
 /* Begins watching as the request says. `wall` is the time of day at `now`. NULL: `eb` says why not. */
 struct mf_capture *mf_capture_new(struct mf_engine *e, const struct mf_request *q, const char *tunnel,
 				  mf_nsec now, struct mf_wg_wall wall, struct mf_errbuf *eb);

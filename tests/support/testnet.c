@@ -337,11 +337,13 @@ static struct mf_config *profile(const struct testnet_options *o, unsigned i)
 mf_err testnet_apply(struct testnet *t, unsigned side, const struct testnet_options *o,
 		     struct mf_apply_report *report, struct mf_errbuf *eb)
 {
-	struct mf_config *cfg = profile(o, side);
+	struct mf_config *made = o->config[side] ? NULL : profile(o, side);
 	struct mf_errbuf ignored;
-	mf_err err = mf_engine_apply(t->side[side].engine, cfg, t->now, report, eb ? eb : &ignored);
+	mf_err err = mf_engine_apply(t->side[side].engine, made ? made : o->config[side], t->now,
+				     report, eb ? eb : &ignored);
 
-	mf_config_free(cfg);
+	if (made)
+		mf_config_free(made);
 	return err;
 }
 

@@ -83,6 +83,8 @@ struct testnet_options {
 	uint64_t memory;              /* of each engine; 0: 48 MiB */
 	bool outside6;                /* the wire between them is IPv6 */
 	bool no_peer;                 /* wg0 has no peer */
+	/* Instead of all that is above about profiles; NULL: the one made from it. Read, not kept. */
+	const struct mf_config *config[TESTNET_SIDES];
 };
 
 /* Two engines with one WireGuard interface each ("wg0"), peers of each other, allowed IPs 0/0 and ::/0.
