@@ -212,20 +212,23 @@ static void remember_names(struct mf_iface *f, const struct mf_config_interface 
 
 /* ---- Snapshot -------------------------------------------------------------------------------- */
 
-static struct mf_snapshot *make_snapshot(struct mf_engine *e, const struct mf_route_table *routes)
+struct mf_snapshot *mf_snapshot_new(const struct mf_engine *e)
 {
-	uint32_t n = e->n_hops;
-	struct mf_snapshot *s = calloc(1, sizeof(*s) + n * sizeof(s->hop[0]));
+	struct mf_snapshot *s = calloc(1, sizeof(*s) + e->n_hops * sizeof(s->hop[0]));
 
-	if (!s)
-		return NULL;
+	if (s)
+		s->n_hops = e->n_hops;
+	return s;
+}
+
+static void fill(const struct mf_engine *e, struct mf_snapshot *s, const struct mf_route_table *routes)
+{
 	s->generation = e->snap ? e->snap->generation + 1 : 1;
 	s->routes4 = mf_route_table_ip4(routes);
 	s->routes6 = mf_route_table_ip6(routes);
 	s->tunnel4 = e->tunnel4;
 	s->tunnel6 = e->tunnel6;
 	s->staged_max = e->staged_max;
-	s->n_hops = n;
 	s->hop[MF_HOP_ID_DROP].kind = MF_HOP_DROP;
 	strcpy(s->hop[MF_HOP_ID_DROP].name, "drop");
 	s->hop[MF_HOP_ID_REJECT].kind = MF_HOP_REJECT;
@@ -242,7 +245,6 @@ static struct mf_snapshot *make_snapshot(struct mf_engine *e, const struct mf_ro
 		h->inside6 = f->inside6;
 		memcpy(h->name, f->name, sizeof(h->name));
 	}
-	return s;
 }
 
 static void free_routes(void *obj)
@@ -250,12 +252,11 @@ static void free_routes(void *obj)
 	mf_route_table_free(obj);
 }
 
-mf_err mf_publish(struct mf_engine *e, struct mf_route_table *routes)
+void mf_publish(struct mf_engine *e, struct mf_snapshot *s, struct mf_route_table *routes)
 {
-	struct mf_snapshot *s = make_snapshot(e, routes), *old = e->snap;
+	struct mf_snapshot *old = e->snap;
 
-	if (!s)
-		return MF_E_NO_MEMORY;
+	fill(e, s, routes);
 	__atomic_store_n(&e->shared.snap, s, __ATOMIC_SEQ_CST);
 	e->snap = s;
 	if (old)
@@ -263,7 +264,6 @@ mf_err mf_publish(struct mf_engine *e, struct mf_route_table *routes)
 	if (e->routes && e->routes != routes)
 		mf_reclaim_defer(&e->reclaim, free_routes, e->routes);
 	e->routes = routes;
-	return MF_OK;
 }
 
 /* ---- A profile --------------------------------------------------------------------------------- */
@@ -271,11 +271,14 @@ mf_err mf_publish(struct mf_engine *e, struct mf_route_table *routes)
 /* Everything that is made before anything changes. */
 struct prepared {
 	struct mf_route_table *routes;
+	struct mf_snapshot *snap[2];
 	uint32_t n_old; /* interfaces from here on are new */
 	struct {
 		struct mf_iface *iface;
-		uint8_t slot; /* newly taken, or MF_NO_SLOT: the one it has stays */
-	} * ifaces;           /* by index in the profile */
+		/* Newly taken, or MF_NO_SLOT: the one it has stays. Once that is done, the one to
+		 * give up. */
+		uint8_t slot;
+	} * ifaces; /* by index in the profile */
 };
 
 static uint32_t hop_of(const struct prepared *p, const struct mf_config_rule *rule)
@@ -345,6 +348,14 @@ static mf_err prepare_ifaces(struct mf_engine *e, const struct mf_config *cfg, s
 	return MF_OK;
 }
 
+static mf_err prepare_snapshots(struct mf_engine *e, struct prepared *p, struct mf_errbuf *eb)
+{
+	p->snap[0] = mf_snapshot_new(e);
+	p->snap[1] = mf_snapshot_new(e);
+	return p->snap[0] && p->snap[1] ? MF_OK
+					: mf_fail(eb, MF_E_NO_MEMORY, "routes: not enough memory");
+}
+
 static void undo(struct mf_engine *e, const struct mf_config *cfg, struct prepared *p)
 {
 	for (uint32_t i = 0; i < cfg->n_interfaces; i++)
@@ -352,10 +363,12 @@ static void undo(struct mf_engine *e, const struct mf_config *cfg, struct prepar
 	while (e->n_ifaces > p->n_old)
 		remove_iface(e, e->n_ifaces - 1);
 	mf_route_table_free(p->routes);
+	free(p->snap[0]);
+	free(p->snap[1]);
 }
 
 static mf_err commit_iface(struct mf_engine *e, struct mf_iface *f,
-			   const struct mf_config_interface *ci, uint8_t new_slot,
+			   const struct mf_config_interface *ci, uint8_t *slot,
 			   struct mf_apply_report *r)
 {
 	uint8_t old_slot = f->slot;
@@ -368,9 +381,9 @@ static mf_err commit_iface(struct mf_engine *e, struct mf_iface *f,
 	f->inside6 = first_of(&ci->addresses, MF_AF_IP6);
 	f->wanted_port = ci->listen_port;
 	f->mark = ci->fwmark;
-	if (new_slot != MF_NO_SLOT) {
-		f->slot = new_slot;
-		mf_slot_put(e, old_slot);
+	if (*slot != MF_NO_SLOT) {
+		f->slot = *slot;
+		*slot = old_slot;
 	}
 	mf_wg_device_set_private_key(f->device, &ci->private_key, e->now);
 	mf_wg_device_set_listen_port(f->device, e->slots[f->slot].port);
@@ -408,21 +421,21 @@ static mf_err commit(struct mf_engine *e, const struct mf_config *cfg, struct pr
 	for (uint32_t i = 0; i < e->n_ifaces; i++)
 		e->ifaces[i]->in_profile = false;
 	for (uint32_t i = 0; i < cfg->n_interfaces; i++) {
-		one = commit_iface(e, p->ifaces[i].iface, &cfg->interfaces[i], p->ifaces[i].slot, r);
+		one = commit_iface(e, p->ifaces[i].iface, &cfg->interfaces[i], &p->ifaces[i].slot, r);
 		if (one)
 			err = mf_fail(eb, one, "interface %s: %s", cfg->interfaces[i].name,
 				      mf_err_text(one));
 	}
-	one = mf_publish(e, p->routes);
-	if (one)
-		return mf_fail(eb, one, "routes: %s", mf_err_text(one));
+	mf_publish(e, p->snap[0], p->routes);
 	r->routes = cfg->n_rules;
 	r->interfaces_added = e->n_ifaces - p->n_old;
 	r->interfaces_changed = cfg->n_interfaces - r->interfaces_added;
 	settle(e, cfg, p, r);
 	/* Again: the interfaces that went are out of the snapshot now. */
-	one = mf_publish(e, p->routes);
-	return one ? one : err;
+	mf_publish(e, p->snap[1], p->routes);
+	for (uint32_t i = 0; i < cfg->n_interfaces; i++)
+		mf_slot_put(e, p->ifaces[i].slot);
+	return err;
 }
 
 mf_err mf_engine_apply(struct mf_engine *e, const struct mf_config *cfg, mf_nsec now,
@@ -442,6 +455,8 @@ mf_err mf_engine_apply(struct mf_engine *e, const struct mf_config *cfg, mf_nsec
 	err = prepare_ifaces(e, cfg, &p, eb);
 	if (!err)
 		err = prepare_routes(e, cfg, &p, eb);
+	if (!err)
+		err = prepare_snapshots(e, &p, eb);
 	if (err)
 		undo(e, cfg, &p);
 	else
@@ -452,18 +467,20 @@ mf_err mf_engine_apply(struct mf_engine *e, const struct mf_config *cfg, mf_nsec
 
 void mf_engine_set_default_mtu(struct mf_engine *e, uint32_t mtu)
 {
+	struct mf_snapshot *snap;
 	bool changed = false;
 
+	mtu = (uint32_t)mf_min(mtu, MF_WG_MTU_MAX);
 	e->default_mtu = mtu;
 	for (uint32_t i = 0; i < e->n_ifaces; i++) {
 		struct mf_iface *f = e->ifaces[i];
 
 		if (!f->default_mtu || f->mtu == mtu)
 			continue;
-		f->mtu = (uint32_t)mf_min(mtu, MF_WG_MTU_MAX);
+		f->mtu = mtu;
 		changed = true;
 	}
-	/* Out of memory: the packet path goes on with what it has. */
-	if (changed)
-		(void)!mf_publish(e, e->routes);
+	snap = changed ? mf_snapshot_new(e) : NULL;
+	if (snap) /* else the packet path goes on with what it has */
+		mf_publish(e, snap, e->routes);
 }

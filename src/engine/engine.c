@@ -92,6 +92,7 @@ mf_err mf_engine_new(struct mf_engine **out, const struct mf_engine_options *o,
 {
 	struct mf_engine *e = calloc(1, sizeof(*e));
 	struct mf_wg_host wg_host;
+	struct mf_snapshot *snap;
 	uint32_t small, large;
 	mf_err err;
 
@@ -120,8 +121,10 @@ mf_err mf_engine_new(struct mf_engine **out, const struct mf_engine_options *o,
 			goto no_memory;
 	}
 	e->routes = mf_route_table_new(NULL);
-	if (!e->routes || mf_publish(e, e->routes))
+	snap = mf_snapshot_new(e);
+	if (!e->routes || !snap)
 		goto no_memory;
+	mf_publish(e, snap, e->routes);
 	*out = e;
 	return MF_OK;
 no_memory:

@@ -69,7 +69,8 @@ struct mf_apply_report {
 
 /* Makes the engine do what the profile says; the first time and for every reload. Sessions of peers that
  * stay are kept. Everything that can fail is tried before anything changes: after an error the old
- * configuration is still in force. The configuration is only read during the call. */
+ * configuration is still in force, except after MF_E_NO_MEMORY or MF_E_FULL for a peer: then the new
+ * one is, without that interface's remaining peers. The configuration is only read during the call. */
 MF_MUST_CHECK mf_err mf_engine_apply(struct mf_engine *e, const struct mf_config *cfg, mf_nsec now,
 				     struct mf_apply_report *report, struct mf_errbuf *eb);
 
@@ -100,7 +101,9 @@ struct mf_iface_info {
 };
 uint32_t mf_engine_iface_count(const struct mf_engine *e);
 bool mf_engine_iface(const struct mf_engine *e, uint32_t i, struct mf_iface_info *out);
-/* For UAPI: binds another port, or sets SO_MARK, of a running interface. */
+/* For UAPI: binds another port, or sets SO_MARK, of a running interface. Interfaces may share a port if
+ * they have one mark (MF_E_CONFLICT); setting the mark of one sets that of the port. After an error
+ * nothing has changed. */
 MF_MUST_CHECK mf_err mf_engine_set_listen_port(struct mf_engine *e, struct mf_wg_device *d,
 					       uint16_t port, struct mf_errbuf *eb);
 void mf_engine_set_fwmark(struct mf_engine *e, struct mf_wg_device *d, uint32_t mark);

@@ -305,19 +305,33 @@ mf_err mf_engine_set_listen_port(struct mf_engine *e, struct mf_wg_device *d, ui
 				 struct mf_errbuf *eb)
 {
 	struct mf_iface *f = iface_of(d);
-	uint8_t slot;
+	uint32_t mark = f->mark ? f->mark : e->options.mark;
+	uint8_t slot, old = f->slot;
+	struct mf_snapshot *snap;
 	mf_err err;
 
-	if (port && f->slot != MF_NO_SLOT && e->slots[f->slot].port == port)
+	if (port && old != MF_NO_SLOT && e->slots[old].port == port)
 		return MF_OK;
-	err = mf_slot_get(e, port, f->mark ? f->mark : e->options.mark, &slot, eb);
-	if (err)
+	for (slot = 0; slot < MF_UDP_SLOTS; slot++)
+		if (port && e->slots[slot].users && e->slots[slot].port == port &&
+		    e->slots[slot].mark != mark)
+			return mf_fail(eb, MF_E_CONFLICT,
+				       "UDP port %u belongs to an interface with another fwmark",
+				       port);
+	snap = mf_snapshot_new(e);
+	if (!snap)
+		return mf_fail(eb, MF_E_NO_MEMORY, "not enough memory");
+	err = mf_slot_get(e, port, mark, &slot, eb);
+	if (err) {
+		free(snap);
 		return err;
-	mf_slot_put(e, f->slot);
+	}
 	f->slot = slot;
 	f->wanted_port = port;
 	mf_wg_device_set_listen_port(d, e->slots[slot].port);
-	return mf_publish(e, e->routes);
+	mf_publish(e, snap, e->routes);
+	mf_slot_put(e, old);
+	return MF_OK;
 }
 
 void mf_engine_set_fwmark(struct mf_engine *e, struct mf_wg_device *d, uint32_t mark)

@@ -25,7 +25,7 @@ struct mf_iface {
 	struct mf_engine *engine;
 	uint32_t mtu;
 	bool default_mtu; /* the profile gives none */
-	uint32_t mark; /* fwmark of the profile or of `wg set`; 0: the engine's */
+	uint32_t mark;    /* fwmark of the profile or of `wg set`; 0: the engine's */
 	struct mf_addr inside4, inside6;
 	uint8_t slot;
 	uint16_t wanted_port;
@@ -39,7 +39,7 @@ struct mf_slot {
 	uint16_t port;
 	uint32_t mark;
 	uint32_t users;
-	struct mf_engine *engine;
+	struct mf_closing *closing; /* made beforehand: closing must not fail */
 };
 
 /* An order that did not fit its worker's ring. */
@@ -74,13 +74,16 @@ struct mf_engine {
 	mf_nsec now;
 };
 
-/* slots.c: finds or opens the socket for an interface's port; gives it up. */
+/* slots.c: finds or opens the socket for an interface's port; gives it up, after the snapshot that no
+ * longer names it has been published. */
 MF_MUST_CHECK mf_err mf_slot_get(struct mf_engine *e, uint16_t port, uint32_t mark, uint8_t *slot,
 				 struct mf_errbuf *eb);
 void mf_slot_put(struct mf_engine *e, uint8_t slot);
 
-/* apply.c: publishes a snapshot made from the interfaces as they are now. */
-MF_MUST_CHECK mf_err mf_publish(struct mf_engine *e, struct mf_route_table *routes);
+/* apply.c: room for a snapshot of the interfaces there are, NULL: out of memory; fills it from them as
+ * they are now and publishes it. */
+struct mf_snapshot *mf_snapshot_new(const struct mf_engine *e);
+void mf_publish(struct mf_engine *e, struct mf_snapshot *s, struct mf_route_table *routes);
 void mf_iface_free(void *iface);
 
 /* events.c: what the WireGuard core calls; the orders that a worker has not obeyed, one by one, when it

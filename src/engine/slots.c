@@ -5,17 +5,17 @@
  */
 #include "engine/internal.h"
 
+#include <stdlib.h>
+
 /* Closing waits until every worker has let go of the sockets. */
-struct closing {
+struct mf_closing {
 	struct mf_engine *engine;
 	void *handle;
 };
 
-#include <stdlib.h>
-
 static void close_now(void *obj)
 {
-	struct closing *c = obj;
+	struct mf_closing *c = obj;
 
 	c->engine->host.udp_close(c->engine->host.ctx, c->handle);
 	free(c);
@@ -37,6 +37,7 @@ mf_err mf_slot_get(struct mf_engine *e, uint16_t port, uint32_t mark, uint8_t *s
 {
 	struct mf_udp_slot per_worker[MF_WORKERS_MAX] = { 0 };
 	uint8_t unused = MF_NO_SLOT;
+	struct mf_closing *closing;
 	mf_err err;
 
 	for (uint8_t i = 0; i < MF_UDP_SLOTS; i++) {
@@ -52,13 +53,23 @@ mf_err mf_slot_get(struct mf_engine *e, uint16_t port, uint32_t mark, uint8_t *s
 	}
 	if (unused == MF_NO_SLOT)
 		return mf_fail(eb, MF_E_FULL, "no more than %d listen ports", MF_UDP_SLOTS);
-	err = e->host.udp_open(e->host.ctx, &port, mark, per_worker, e->n_workers,
-			       &e->slots[unused].handle, eb);
-	if (err)
+	closing = calloc(1, sizeof(*closing));
+	if (!closing)
+		return mf_fail(eb, MF_E_NO_MEMORY, "not enough memory");
+	closing->engine = e;
+	err = e->host.udp_open(e->host.ctx, &port, mark, per_worker, e->n_workers, &closing->handle,
+			       eb);
+	if (err) {
+		free(closing);
 		return err;
-	e->slots[unused].port = port;
-	e->slots[unused].mark = mark;
-	e->slots[unused].users = 1;
+	}
+	e->slots[unused] = (struct mf_slot){
+		.handle = closing->handle,
+		.port = port,
+		.mark = mark,
+		.users = 1,
+		.closing = closing,
+	};
 	install(e, unused, per_worker);
 	*slot = unused;
 	return MF_OK;
@@ -66,17 +77,9 @@ mf_err mf_slot_get(struct mf_engine *e, uint16_t port, uint32_t mark, uint8_t *s
 
 void mf_slot_put(struct mf_engine *e, uint8_t slot)
 {
-	struct mf_slot *s;
-	struct closing *c;
-
 	if (slot == MF_NO_SLOT || --e->slots[slot].users)
 		return;
-	s = &e->slots[slot];
 	install(e, slot, NULL);
-	c = malloc(sizeof(*c));
-	if (c) {
-		*c = (struct closing){ .engine = e, .handle = s->handle };
-		mf_reclaim_defer(&e->reclaim, close_now, c);
-	}
-	*s = (struct mf_slot){ 0 };
+	mf_reclaim_defer(&e->reclaim, close_now, e->slots[slot].closing);
+	e->slots[slot] = (struct mf_slot){ 0 };
 }
