@@ -151,7 +151,7 @@ void pg_summary(struct mf_text *out, const uint8_t *bytes, uint32_t len, const s
 	uint8_t ttl;
 
 	if (v.ip4 ? len < 20 : len < 40 || bytes[0] >> 4 != 6) {
-		mf_text_printf(out, "not IP: ");
+		mf_text_printf(out, "not IP%s", len ? ": " : "");
 		for (uint32_t i = 0; i < len && i < 8; i++)
 			mf_text_printf(out, "%02x", bytes[i]);
 		mf_text_printf(out, "%s len %u", len > 8 ? "..." : "", len);
