@@ -137,7 +137,7 @@ static void fill_table(struct mf_control *c, struct mf_report *r, const struct m
 		mf_report_interfaces(c, r, now);
 		break;
 	case MF_SHOW_PEERS:
-		mf_report_peers(c, r, now);
+		mf_report_peers(c, r, q->json || q->all, now);
 		break;
 	case MF_SHOW_ROUTES:
 		mf_report_routes(c, r, q->all);

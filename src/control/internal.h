@@ -45,7 +45,8 @@ void mf_iface_traffic(struct mf_control *c, const struct mf_iface_info *info, mf
 
 void mf_report_status(struct mf_control *c, struct mf_report *r, mf_nsec now);
 void mf_report_interfaces(struct mf_control *c, struct mf_report *r, mf_nsec now);
-void mf_report_peers(struct mf_control *c, struct mf_report *r, mf_nsec now);
+/* `full`: long lists of allowed IPs to their end. */
+void mf_report_peers(struct mf_control *c, struct mf_report *r, bool full, mf_nsec now);
 void mf_report_routes(struct mf_control *c, struct mf_report *r, bool all);
 void mf_report_nodes(struct mf_control *c, struct mf_report *r, bool all);
 void mf_report_drops(struct mf_control *c, struct mf_report *r, bool all);

@@ -9,6 +9,8 @@
 
 /* Two samples closer together than this make no rate worth showing. */
 enum { SAMPLE_MIN_MS = 200 };
+/* Allowed IPs of a peer that are shown unless all are asked for. */
+enum { ALLOWED_SHOWN = 16 };
 
 static struct mf_sample *sample_of(struct mf_control *c, const char *name)
 {
@@ -38,6 +40,13 @@ void mf_iface_traffic(struct mf_control *c, const struct mf_iface_info *info, mf
 	struct mf_sample *s = sample_of(c, info->name);
 
 	*out = (struct mf_iface_traffic){ 0 };
+	/* The first time: since the start. */
+	if (s && !s->at) {
+		struct mf_control_facts f = { 0 };
+
+		c->host.facts(c->host.ctx, &f);
+		s->at = f.started;
+	}
 	for (struct mf_wg_peer *p = mf_wg_peer_next(info->device, NULL); p;
 	     p = mf_wg_peer_next(info->device, p)) {
 		struct mf_wg_peer_info peer;
@@ -51,13 +60,11 @@ void mf_iface_traffic(struct mf_control *c, const struct mf_iface_info *info, mf
 	}
 	if (!s)
 		return;
-	if (s->at && now >= s->at + SAMPLE_MIN_MS * MF_MSEC) {
+	if (now >= s->at + SAMPLE_MIN_MS * MF_MSEC) {
 		double seconds = (double)(now - s->at) / (double)MF_SEC;
 
 		s->rx_rate = rate(out->rx, s->rx, seconds);
 		s->tx_rate = rate(out->tx, s->tx, seconds);
-	}
-	if (!s->at || now >= s->at + SAMPLE_MIN_MS * MF_MSEC) {
 		s->at = now;
 		s->rx = out->rx;
 		s->tx = out->tx;
@@ -146,8 +153,8 @@ void mf_report_interfaces(struct mf_control *c, struct mf_report *r, mf_nsec now
 	}
 }
 
-/* The peer's allowed IPs with newlines between them. */
-static void allowed_ips(struct mf_report *r, const struct mf_wg_peer *p, size_t n)
+/* The peer's allowed IPs with newlines between them; of more than `max` the rest is only counted. */
+static void allowed_ips(struct mf_report *r, const struct mf_wg_peer *p, size_t n, size_t max)
 {
 	struct mf_prefix *list = calloc(n + 1, sizeof(*list));
 	struct mf_text text = { 0 };
@@ -155,8 +162,10 @@ static void allowed_ips(struct mf_report *r, const struct mf_wg_peer *p, size_t 
 
 	if (list)
 		n = mf_min(n, mf_wg_peer_allowed(p, list, n));
-	for (size_t i = 0; list && i < n; i++)
+	for (size_t i = 0; list && i < mf_min(n, max); i++)
 		mf_text_printf(&text, "%s%s", i ? "\n" : "", mf_prefix_format(&list[i], s));
+	if (n > max)
+		mf_text_printf(&text, "\n%zu more (--all)", n - max);
 	mf_cell_text(r, text.s ? text.s : "");
 	mf_text_free(&text);
 	free(list);
@@ -177,7 +186,7 @@ static void handshake_cells(struct mf_report *r, const struct mf_wg_wall *last,
 }
 
 static void peer_row(struct mf_report *r, const char *iface, const struct mf_wg_peer *p,
-		     mf_nsec now, const struct mf_wg_wall *wall)
+		     mf_nsec now, const struct mf_wg_wall *wall, size_t max_allowed)
 {
 	char key[MF_KEY_BASE64_STRLEN];
 	struct mf_wg_peer_info info;
@@ -206,11 +215,11 @@ static void peer_row(struct mf_report *r, const char *iface, const struct mf_wg_
 		mf_cell_u64(r, info.keepalive * MF_SEC);
 	else
 		mf_cell_none(r);
-	allowed_ips(r, p, info.n_allowed);
+	allowed_ips(r, p, info.n_allowed, max_allowed);
 	mf_wipe(&info.psk, sizeof(info.psk));
 }
 
-void mf_report_peers(struct mf_control *c, struct mf_report *r, mf_nsec now)
+void mf_report_peers(struct mf_control *c, struct mf_report *r, bool full, mf_nsec now)
 {
 	static const struct mf_column column[] = {
 		{ "interface", "interface", MF_CELL_TEXT },
@@ -239,6 +248,6 @@ void mf_report_peers(struct mf_control *c, struct mf_report *r, mf_nsec now)
 			continue;
 		for (struct mf_wg_peer *p = mf_wg_peer_next(info.device, NULL); p;
 		     p = mf_wg_peer_next(info.device, p))
-			peer_row(r, info.name, p, now, &wall);
+			peer_row(r, info.name, p, now, &wall, full ? SIZE_MAX : ALLOWED_SHOWN);
 	}
 }

@@ -189,7 +189,7 @@ static void test_status(void **state)
 	json_decref(v);
 }
 
-/* Two samples of the byte counters make a rate. */
+/* Two samples of the byte counters make a rate; the first one is the start. */
 static void test_rates(void **state)
 {
 	json_t *v, *iface;
@@ -197,7 +197,13 @@ static void test_rates(void **state)
 
 	(void)state;
 	send(0, "10.9.0.2");
-	json_decref(ask("{\"cmd\":\"show\",\"table\":\"interfaces\",\"json\":true}\n"));
+	testnet_advance(&net, 4 * MF_SEC);
+	v = ask("{\"cmd\":\"show\",\"table\":\"interfaces\",\"json\":true}\n");
+	iface = json_array_get(json_object_get(v, "interfaces"), 0);
+	rate = json_number_value(json_object_get(iface, "tx_rate"));
+	/* Since the start: a handshake of 148 bytes and a packet. */
+	assert_int_equal((int)(rate + 0.5), (148 + 80) / 4);
+	json_decref(v);
 	for (int i = 0; i < 10; i++)
 		send(0, "10.9.0.2");
 	testnet_advance(&net, 2 * MF_SEC);
@@ -227,6 +233,39 @@ static void test_peers(void **state)
 	assert_int_equal((int)(json_number_value(json_object_get(p, "last_handshake_age")) + 0.5), 5);
 	assert_int_equal(json_integer_value(json_object_get(p, "last_handshake")), 1800001000);
 	assert_int_equal(json_array_size(json_object_get(p, "allowed_ips")), 2);
+	json_decref(v);
+}
+
+/* A list as long as VPN providers' exclusions make it is cut for people, never for programs. */
+static void test_many_allowed_ips(void **state)
+{
+	struct mf_iface_info info;
+	struct mf_wg_allowed allowed[50];
+	struct mf_wg_peer_config pc = { .allowed = allowed, .n_allowed = MF_ARRAY_LEN(allowed) };
+	char *got;
+	json_t *v;
+
+	(void)state;
+	memset(&pc.public_key, 9, sizeof(pc.public_key));
+	for (size_t i = 0; i < MF_ARRAY_LEN(allowed); i++) {
+		allowed[i] = (struct mf_wg_allowed){ .prefix.len = 24 };
+		allowed[i].prefix.addr = mf_addr_ip4((uint8_t[]){ 10, 20, (uint8_t)i, 0 });
+	}
+	assert_true(mf_engine_iface(net.side[0].engine, 0, &info));
+	assert_int_equal(mf_engine_peer_set(net.side[0].engine, info.device, &pc, net.now, NULL),
+			 MF_OK);
+	got = talk("{\"cmd\":\"show\",\"table\":\"peers\"}\n", 4096);
+	assert_non_null(strstr(got, " 10.20.15.0/24\\n"));
+	assert_null(strstr(got, "10.20.16.0/24"));
+	assert_non_null(strstr(got, " 34 more (--all)\\n"));
+	free(got);
+	got = talk("{\"cmd\":\"show\",\"table\":\"peers\",\"all\":true}\n", 4096);
+	assert_non_null(strstr(got, " 10.20.49.0/24\\n"));
+	free(got);
+	v = ask("{\"cmd\":\"show\",\"table\":\"peers\",\"json\":true}\n");
+	assert_int_equal(json_array_size(json_object_get(
+				 json_array_get(json_object_get(v, "peers"), 1), "allowed_ips")),
+			 50);
 	json_decref(v);
 }
 
@@ -666,6 +705,7 @@ int main(void)
 		NET(test_status),
 		NET(test_rates),
 		NET(test_peers),
+		NET(test_many_allowed_ips),
 		NET(test_routes),
 		NET(test_drops_and_the_ledger),
 		NET(test_nodes),
