@@ -269,7 +269,7 @@ static void test_load(void **state)
 static void test_grow(void **state)
 {
 	struct mf_prng g = unit_prng("lpm grow");
-	struct shape s = { 32, 0, 0, 50, 5000, 8 };
+	struct shape s = { 32, 0, 0, 50, 4300, 15 };
 	size_t bytes;
 
 	(void)state;
