@@ -384,8 +384,11 @@ static size_t width(const char *s, size_t n)
 
 static void pad(struct mf_text *out, size_t n)
 {
-	while (n--)
-		mf_text_add(out, " ", 1);
+	static const char blanks[] =
+		"                                                                ";
+
+	for (; n; n -= mf_min(n, sizeof(blanks) - 1))
+		mf_text_add(out, blanks, mf_min(n, sizeof(blanks) - 1));
 }
 
 static bool is_number(enum mf_cell_kind kind)
@@ -393,13 +396,26 @@ static bool is_number(enum mf_cell_kind kind)
 	return kind != MF_CELL_TEXT && kind != MF_CELL_LIST && kind != MF_CELL_FLAG;
 }
 
+static bool obeyed_by_terminals(char c)
+{
+	return (unsigned char)c < 0x20 || c == 0x7f;
+}
+
 /* Text out of a cell is shown as it is but for what a terminal would obey. */
 static void add_clean(struct mf_text *out, const char *s, size_t n)
 {
-	for (size_t i = 0; i < n; i++) {
-		unsigned char c = (unsigned char)s[i];
+	while (n) {
+		size_t run = 0;
 
-		mf_text_add(out, c < 0x20 || c == 0x7f ? "?" : &s[i], 1);
+		while (run < n && !obeyed_by_terminals(s[run]))
+			run++;
+		mf_text_add(out, s, run);
+		if (run < n) {
+			mf_text_add(out, "?", 1);
+			run++;
+		}
+		s += run;
+		n -= run;
 	}
 }
 
