@@ -1,6 +1,6 @@
 #!/usr/bin/python3
 # SPDX-License-Identifier: Apache-2.0
-"""./check [--quick] [--no-install] [SUITE...] - builds, runs the tests, counts.
+"""./check [--quick] [--no-install] [--minutes N] [SUITE...] - builds, runs the tests, counts.
 
 Suites, in this order:
   lint    layers, format, documents, package list, shell scripts
@@ -11,6 +11,7 @@ Suites, in this order:
   fuzz    every fuzz target for a few seconds (libFuzzer), starting from its corpus
   net     real peers in network namespaces (pytest)
   cmd     ./demo and bench/run work at all
+  soak    64 peers that churn under traffic for --minutes (3); only when asked for
 
 --quick leaves out asan, tsan, fuzz, cmd and the slow net tests. Everything is built below build/
 and only what changed is built again. Exit status 1 if anything failed.
@@ -29,8 +30,9 @@ import xml.etree.ElementTree
 
 ROOT = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
 BUILD = os.path.join(ROOT, "build")
-SUITES = ["lint", "build", "unit", "asan", "tsan", "fuzz", "net", "cmd"]
+SUITES = ["lint", "build", "unit", "asan", "tsan", "fuzz", "net", "cmd", "soak"]
 SLOW_SUITES = {"asan", "tsan", "fuzz", "cmd"}
+ASKED_SUITES = {"soak"}         # not without being named
 CLANG = {"CC": "clang"}
 SANITIZE = ["-Db_sanitize=address,undefined", "-Db_lundef=false"]
 # name: (environment, meson options)
@@ -368,19 +370,30 @@ def suite_cmd(count, options):
         count.fail("bench/run", out)
 
 
+def suite_soak(count, options):
+    if not build(count, "gcc"):
+        return
+    out, status = run([os.path.join(ROOT, "tests", "net", "soak.py"), "--minutes",
+                       str(options.minutes)], env={"MINTFLOW": program() or ""})
+    print(indent(out), flush=True)
+    count.fail("soak", "(see above)") if status else count.ok()
+
+
 def main():
     p = argparse.ArgumentParser(prog="./check", description=__doc__,
                                 formatter_class=argparse.RawDescriptionHelpFormatter)
     p.add_argument("suites", nargs="*", metavar="SUITE")
     p.add_argument("--quick", action="store_true")
     p.add_argument("--no-install", action="store_true", help="do not look for missing packages")
+    p.add_argument("--minutes", type=float, default=3, help="of the soak (3)")
     o = p.parse_args()
     for s in o.suites:
         if s not in SUITES:
             p.error(f"no suite {s!r}: " + " ".join(SUITES))
     # TERM as Ctrl-C, so that what the suites have started is taken down.
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
-    wanted = o.suites or [s for s in SUITES if not (o.quick and s in SLOW_SUITES)]
+    wanted = o.suites or [s for s in SUITES if s not in ASKED_SUITES
+                          and not (o.quick and s in SLOW_SUITES)]
     total = Count()
     started = time.monotonic()
     for s in SUITES:
