@@ -128,7 +128,7 @@ static void udp_release(void *ctx)
 {
 	struct testnet_port *port = ctx;
 
-	port->side->released++;
+	__atomic_fetch_add(&port->side->released, 1, __ATOMIC_RELAXED);
 }
 
 static bool lost(struct testnet *t)
@@ -175,7 +175,7 @@ static void udp_send(void *ctx, struct mf_pkt **pkts, size_t n)
 		struct testnet_port *to = port_at(other, &p->remote);
 
 		p->drop = MF_DROP_NONE;
-		s->sent += mf_pkt_wire_count(p);
+		__atomic_fetch_add(&s->sent, mf_pkt_wire_count(p), __ATOMIC_RELAXED);
 		if (t->swallow || !to)
 			continue;
 		if (!t->lose_per_1000 && !t->cut && !other->split_gso) {
