@@ -39,7 +39,8 @@ struct mf_trace_filter {
 };
 
 /* `slots` is a power of two below 65536; each holds up to `snaplen` bytes. NULL: out of memory. The filter's ctx
- * must outlive the trace. Free only after the worker has let go of it and no packet carries a record. */
+ * must outlive the trace. Free only after the worker has let go of it; packets that still carry a record
+ * of it are known by the trace's id and go on unwatched. */
 struct mf_trace *mf_trace_new(const struct mf_graph *g, const struct mf_trace_filter *filter,
 			      uint32_t slots, uint32_t snaplen);
 void mf_trace_free(struct mf_trace *t);
@@ -49,7 +50,7 @@ const struct mf_trace_record *mf_trace_take(struct mf_trace *t, uint32_t *slot);
 void mf_trace_release(struct mf_trace *t, uint32_t slot);
 /* Packets that would have been recorded had a slot been free. */
 uint64_t mf_trace_missed(const struct mf_trace *t);
-/* Records that packets still carry: 0 before a trace may be freed. */
+/* Records that packets still carry: their verdict is not known yet. */
 uint32_t mf_trace_open(const struct mf_trace *t);
 
 /* Worker, through mf_graph_watch: the packets of this trace carry `id`. */
