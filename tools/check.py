@@ -307,7 +307,7 @@ def suite_fuzz(count, options):
 # Net. -----------------------------------------------------------------------------------------------
 
 def program():
-    for p in ("mintflow", "daemon/mintflow", "cli/mintflow"):
+    for p in ("cli/mintflow", "daemon/mintflow", "mintflow"):
         path = os.path.join(BUILD, "gcc", p)
         if os.access(path, os.X_OK):
             return path
@@ -392,6 +392,7 @@ def main():
             p.error(f"no suite {s!r}: " + " ".join(SUITES))
     # TERM as Ctrl-C, so that what the suites have started is taken down.
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
+    signal.signal(signal.SIGINT, signal.default_int_handler)    # also when started with it ignored
     wanted = o.suites or [s for s in SUITES if s not in ASKED_SUITES
                           and not (o.quick and s in SLOW_SUITES)]
     total = Count()

@@ -12,12 +12,10 @@ import hashlib
 import json
 import os
 import signal
-import subprocess
 import sys
 import time
 
 ROOT = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
-BUILD = os.path.join(ROOT, "build", "gcc")
 STATE = os.path.join(ROOT, "build", "demo.json")
 sys.dont_write_bytecode = True
 sys.path.insert(0, os.path.join(ROOT, "tests", "net"))
@@ -78,27 +76,6 @@ app_routing:
 JAPAN = "# one prefix a line\n198.18.200.0/24\n198.18.201.0/24\n"
 
 
-def build():
-    if os.environ.get("MINTFLOW"):
-        return
-    if not os.path.exists(os.path.join(BUILD, "build.ninja")):
-        run_quietly(["meson", "setup", BUILD, ROOT])
-    print("building …", flush=True)
-    run_quietly(["ninja", "--quiet", "-C", BUILD])
-    for sub in ("mintflow", "daemon/mintflow", "cli/mintflow"):
-        path = os.path.join(BUILD, sub)
-        if os.access(path, os.X_OK):
-            os.environ["MINTFLOW"] = path
-            return
-    sys.exit("demo: the build has made no mintflow")
-
-
-def run_quietly(argv):
-    r = subprocess.run(argv, capture_output=True, text=True, cwd=ROOT)
-    if r.returncode:
-        sys.exit(f"demo: {' '.join(argv)} failed:\n{r.stdout}{r.stderr}")
-
-
 class Table:
     """What was sent where, what was to happen, and what did."""
 
@@ -126,7 +103,7 @@ class Table:
 
 
 def build_lab(lab):
-    from lab import genkey, genpsk, hostport
+    from lab import genkey, genpsk
     from wgend import Mintflow, Peer, WireguardGo
     h = {n: lab.host(n, forward=n in ("isp", "hamburg", "osaka"))
          for n in ("home", "isp", "hamburg", "osaka", "internet", "printer")}
@@ -193,7 +170,6 @@ def build_lab(lab):
 
 def say_why(home, destination):
     """Where `mintflow why --json` sends it."""
-    from lab import LabError
     try:
         return home.why(destination) or "nowhere"
     except LabError as e:
@@ -214,7 +190,6 @@ SEEN = {"203.0.113.10": "hamburg", "2001:db8:10::10": "hamburg", "203.0.113.20":
 
 
 def exercise(h, home, hamburg, osaka, film):
-    from lab import LabError
     t = Table()
     host = h["home"]
     leak = h["isp"].capture("to-home", "not (udp and port 51820) and not arp and not icmp6", "leak")
@@ -278,7 +253,7 @@ def take_down(h, home):
 
 
 def demo(keep):
-    from lab import Lab, LabError
+    from lab import Lab
     os.makedirs(os.path.dirname(STATE), exist_ok=True)
     if close_saved(STATE):
         print("took down the laboratory that was kept before")
@@ -324,8 +299,7 @@ def enter(name):
     if name not in hosts:
         sys.exit(f"demo: no host {name!r}; " + (", ".join(hosts) if hosts else "run ./demo --keep"))
     env = dict(os.environ, PS1=f"{name}# ",
-               PATH=os.path.join(BUILD) + ":" + os.path.join(BUILD, "daemon") + ":"
-               + os.path.join(BUILD, "cli") + ":" + os.environ.get("PATH", ""))
+               PATH=os.path.dirname(mintflow_path()) + ":" + os.environ.get("PATH", ""))
     os.execvpe("nsenter", ["nsenter", "-t", str(hosts[name]), "-n", "-m", "-u", "--", "bash",
                            "--norc"], env)
 
@@ -344,14 +318,19 @@ def main():
     if o.what == "stop":
         print("taken down" if close_saved(STATE) else "nothing was running")
         return 0
-    build()
+    print("building …", flush=True)
+    try:
+        build()
+    except LabError as e:
+        sys.exit(f"demo: {e}")
     return demo(o.keep)
 
 
-from lab import close_saved, load_saved  # noqa: E402
+from lab import LabError, build, close_saved, load_saved, mintflow_path  # noqa: E402
 
 if __name__ == "__main__":
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
+    signal.signal(signal.SIGINT, signal.default_int_handler)    # also when started with it ignored
     try:
         sys.exit(main())
     except KeyboardInterrupt:

@@ -40,17 +40,34 @@ class LabError(Exception):
     pass
 
 
+BUILD = os.path.join(ROOT, "build", "gcc")      # where ./check, ./demo and bench/run build
+
+
 def mintflow_path():
-    """The program under test: $MINTFLOW, else what ./check or ./demo has built last."""
+    """The program under test: $MINTFLOW, else what was built last."""
     env = os.environ.get("MINTFLOW")
     if env:
         return env
-    for d in ("build", "build/release", "build-check"):
-        for sub in ("mintflow", "daemon/mintflow", "cli/mintflow"):
-            p = os.path.join(ROOT, d, sub)
+    for d in (BUILD, os.path.join(ROOT, "build")):
+        for sub in ("cli/mintflow", "daemon/mintflow", "mintflow"):
+            p = os.path.join(d, sub)
             if os.access(p, os.X_OK):
                 return p
-    raise LabError("no mintflow binary: set MINTFLOW=path or build into build/")
+    raise LabError("no mintflow binary: set MINTFLOW=path or build into build/gcc")
+
+
+def build():
+    """Configure and compile build/gcc, unless $MINTFLOW names a program. LabError says what failed."""
+    if os.environ.get("MINTFLOW"):
+        return
+    steps = [["ninja", "--quiet", "-C", BUILD]]
+    if not os.path.exists(os.path.join(BUILD, "build.ninja")):
+        steps.insert(0, ["meson", "setup", BUILD, ROOT])
+    for argv in steps:
+        r = subprocess.run(argv, capture_output=True, text=True, cwd=ROOT)
+        if r.returncode:
+            raise LabError(f"{' '.join(argv)} failed:\n{r.stdout}{r.stderr}")
+    mintflow_path()
 
 
 def wait_for(what, fn, timeout=10.0, step=0.02):
