@@ -15,6 +15,12 @@ static void u32(struct mf_text *out, uint32_t v)
 	mf_text_add(out, (const char *)&v, sizeof(v));
 }
 
+static void bytes(struct mf_text *out, struct mf_span b)
+{
+	if (b.n)
+		mf_text_add(out, (const char *)b.p, b.n);
+}
+
 static void padding(struct mf_text *out, size_t n)
 {
 	mf_text_add(out, "\0\0\0", mf_round_up(n, 4) - n);
@@ -91,8 +97,8 @@ void mf_pcapng_packet(struct mf_text *out, const struct mf_pcapng_packet *p)
 	u32(out, (uint32_t)p->time);
 	u32(out, (uint32_t)n);
 	u32(out, p->len + (uint32_t)p->head.n);
-	mf_text_add(out, (const char *)p->head.p, p->head.n);
-	mf_text_add(out, (const char *)p->bytes.p, p->bytes.n);
+	bytes(out, p->head);
+	bytes(out, p->bytes);
 	padding(out, n);
 	text_option(out, OPT_COMMENT, p->comment);
 	option(out, OPT_END, "", 0);
