@@ -26,7 +26,8 @@ static const char usage[] =
 	"  --peer FILE     the profile of an engine at the other end (we are 192.0.2.1, it is\n"
 	"                  192.0.2.2); without either profile there is one (10.9.0.2, fd09::2),\n"
 	"                  with only --profile there is none\n"
-	"  --node NODE     where to inject (ip-input); at wg-input the payloads of UDP packets\n"
+	"  --node NODE     where to inject (ip-input); at wg-input and udp-output the payloads of\n"
+	"                  UDP packets\n"
 	"  --out FILE      every packet with what became of it as comment, as pcapng\n"
 	"  --gap MS        virtual time between packets, milliseconds (10)\n"
 	"  --burst N       packets injected at once (1; at most 256)\n"
@@ -174,7 +175,12 @@ static void prepare(void *ctx, struct mf_pkt *p, uint64_t seq)
 
 	if (at(in, "ip-input"))
 		return;
-	if (at(in, "wg-input") || at(in, "udp-output")) {
+	if (at(in, "udp-output")) {
+		p->remote = (struct mf_endpoint){ .addr = in->side->net->side[1].address,
+						  .port = in->side->net->side[1].port };
+		return;
+	}
+	if (at(in, "wg-input")) {
 		p->remote = in->packets->from[seq % in->packets->n];
 		p->local = in->side->address;
 		return;
@@ -350,7 +356,7 @@ int main(int argc, char **argv)
 	if (o.stream)
 		pg_read_stream(&packets, o.stream, &prng);
 	for (int i = optind; i < argc; i++)
-		pg_read_pcap(&packets, argv[i], at(&in, "wg-input"));
+		pg_read_pcap(&packets, argv[i], pg_datagrams(o.node));
 	open_net(&net, &o);
 	if (packets.total <= PG_REPORT_MAX && !o.quiet) {
 		r.end = pg_memory(calloc(packets.total + 1, sizeof(*r.end)));

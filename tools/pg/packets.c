@@ -33,6 +33,11 @@ void pg_packets_free(struct pg_packets *ps)
 	free(ps->from);
 }
 
+bool pg_datagrams(const char *node)
+{
+	return !strcmp(node, "wg-input") || !strcmp(node, "udp-output");
+}
+
 /* ---- Capture files --------------------------------------------------------------------------- */
 
 /* Bytes in front of the IP header, UINT32_MAX: not an IP packet. */

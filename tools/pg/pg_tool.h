@@ -17,6 +17,9 @@ _Noreturn void pg_fail(const char *fmt, ...) MF_PRINTF(1, 2);
 /* What calloc and realloc return, or pg_fail. */
 void *pg_memory(void *p);
 
+/* Are packets at this node WireGuard's messages, and not IP? */
+bool pg_datagrams(const char *node);
+
 /* Packets to inject: `total` of them, the `n` templates in turn. */
 struct pg_packets {
 	struct mf_pg_template *v;

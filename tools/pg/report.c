@@ -26,7 +26,7 @@ static void print_packet(const struct pg_run *r, uint64_t i, struct mf_text *out
 	const struct mf_pg_template *t = &r->packets->v[i % r->packets->n];
 
 	mf_text_printf(out, "%llu ", (unsigned long long)i + 1);
-	if (!strcmp(r->node, "wg-input") || !strcmp(r->node, "udp-output"))
+	if (pg_datagrams(r->node))
 		mf_text_printf(out, "datagram type %u len %u", t->len ? t->bytes[0] : 0, t->len);
 	else
 		pg_summary(out, t->bytes, t->len,
@@ -97,7 +97,7 @@ static void write_out(const struct pg_run *r, uint32_t *next, uint64_t after, st
 void pg_report_pcapng(const struct pg_run *r, struct mf_text *out)
 {
 	static const uint8_t wg_head[] = { 0, 12, 0, 4, 'w', 'g', 0, 0, 0, 0, 0, 0 };
-	bool datagrams = !strcmp(r->node, "wg-input") || !strcmp(r->node, "udp-output");
+	bool datagrams = pg_datagrams(r->node);
 	uint32_t next = 0;
 
 	mf_pcapng_begin(out, "mintflow-pg " MF_VERSION);
