@@ -11,6 +11,7 @@
 #include "daemon/workers.h"
 #include "platform/clock.h"
 #include "platform/random.h"
+#include "platform/route.h"
 
 static struct mf_wg_wall wall_clock(void *ctx)
 {
@@ -96,6 +97,16 @@ static void log_lines(void *ctx, uint32_t max, mf_control_log_fn *line, void *to
 	mf_logger_read(d->logger, max, line, to);
 }
 
+static void device_for(void *ctx, const struct mf_addr *dst, char name[MF_CONTROL_DEVICE_STRLEN])
+{
+	struct mf_route_path path;
+
+	(void)ctx;
+	name[0] = '\0';
+	if (mf_route_lookup(dst, 0, &path) == MF_OK)
+		snprintf(name, MF_CONTROL_DEVICE_STRLEN, "%s", path.ifname);
+}
+
 struct mf_control_host mf_host_control(struct mf_daemon *d)
 {
 	return (struct mf_control_host){
@@ -106,5 +117,6 @@ struct mf_control_host mf_host_control(struct mf_daemon *d)
 		.stop = stop,
 		.log = log_lines,
 		.counters = mf_ports_counters,
+		.device_for = device_for,
 	};
 }

@@ -181,6 +181,14 @@ void mf_names_free(struct mf_names *n)
 	free(n);
 }
 
+bool mf_names_pending(const struct mf_names *n)
+{
+	for (const struct entry *e = n->list; e; e = e->next)
+		if (e->state != IDLE && !e->retry && !e->answers)
+			return true;
+	return false;
+}
+
 void mf_names_network_changed(struct mf_names *n)
 {
 	for (struct entry *e = n->list; e; e = e->next) {

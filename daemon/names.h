@@ -17,6 +17,8 @@ void mf_names_resolve(void *ctx, const char *name, uint16_t port, uint64_t tag);
 
 /* Asks for what is due. Returns when it wants to be called again. */
 mf_nsec mf_names_tick(struct mf_names *n, mf_nsec now);
+/* Names that have had no answer at all yet, good or bad. */
+bool mf_names_pending(const struct mf_names *n);
 /* The network changed: what had no answer may have one now. */
 void mf_names_network_changed(struct mf_names *n);
 /* A profile was applied: forgets names that nobody will ask about again. */

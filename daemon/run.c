@@ -23,6 +23,8 @@
 #include "platform/notify.h"
 #include "platform/sandbox.h"
 
+#define NAMES_WAIT (5 * MF_SEC)
+
 enum { EVENTS = 32, EXIT_OK = 0, EXIT_FAILED = 1, EXIT_USAGE = 2 };
 
 struct mf_grave {
@@ -241,27 +243,33 @@ static mf_nsec tick(struct mf_daemon *d)
 	return mf_min(next, d->watchdog_next);
 }
 
-static void loop(struct mf_daemon *d)
+/* Waits until something happens, `next` at the latest, and handles it. */
+static void handle_events(struct mf_daemon *d, mf_nsec next)
 {
 	struct mf_poll_event ev[EVENTS];
+	mf_nsec now = mf_clock_now();
+	size_t n = mf_poller_wait(d->poller, ev, EVENTS,
+				  next == MF_NEVER ? MF_NEVER
+				  : next > now     ? next - now
+						   : 0);
 
+	for (size_t i = 0; i < n; i++) {
+		struct mf_source *s = (struct mf_source *)(uintptr_t)ev[i].token;
+
+		if (s->ready)
+			s->ready(d, s, ev[i].ready);
+	}
+	empty_graves(d);
+}
+
+static void loop(struct mf_daemon *d)
+{
 	for (;;) {
-		mf_nsec next = tick(d), now = mf_clock_now();
-		size_t n;
+		mf_nsec next = tick(d);
 
 		if (d->stopping)
 			return;
-		n = mf_poller_wait(d->poller, ev, EVENTS,
-				   next == MF_NEVER ? MF_NEVER
-				   : next > now     ? next - now
-						    : 0);
-		for (size_t i = 0; i < n; i++) {
-			struct mf_source *s = (struct mf_source *)(uintptr_t)ev[i].token;
-
-			if (s->ready)
-				s->ready(d, s, ev[i].ready);
-		}
-		empty_graves(d);
+		handle_events(d, next);
 	}
 }
 
@@ -311,6 +319,21 @@ static mf_err start_engine(struct mf_daemon *d, struct mf_errbuf *eb)
 	return d->control ? MF_OK : mf_fail(eb, MF_E_NO_MEMORY, "not enough memory");
 }
 
+/* Once the machine's routes lead into the tunnel so do its questions about names, and there is no tunnel
+ * before they are answered. */
+static void wait_for_names(struct mf_daemon *d)
+{
+	mf_nsec end = mf_clock_now() + NAMES_WAIT;
+
+	while (d->config->tunnel.auto_route && !d->stopping) {
+		mf_nsec now = mf_clock_now(), next = mf_names_tick(d->names, now);
+
+		if (!mf_names_pending(d->names) || now >= end)
+			return;
+		handle_events(d, mf_min(next, end));
+	}
+}
+
 static mf_err drop_privileges(struct mf_daemon *d, struct mf_errbuf *eb)
 {
 	struct mf_sandbox_options o = { .net_admin = true };
@@ -346,8 +369,10 @@ static mf_err start(struct mf_daemon *d, struct mf_errbuf *eb)
 		err = mf_fail(eb, MF_E_SYSTEM, "cannot start the resolver");
 	if (!err)
 		err = start_engine(d, eb);
-	if (!err)
+	if (!err) {
+		wait_for_names(d);
 		err = mf_network_watch(d, eb);
+	}
 	if (!err)
 		err = mf_network_routes(d, eb);
 	if (!err)

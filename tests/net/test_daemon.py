@@ -221,3 +221,23 @@ def test_automatic_mtu_follows_the_path(lab):
     a.host.ip(f"link set {outer} up")
     wait_for("the MTU", lambda: "mtu 1340" in a.host.ip(f"link show {a.dev}"), 5)
     a.host.ping_until(b.ip4(), 10)
+
+
+def test_names_are_resolved_before_the_routes_lead_into_the_tunnel(lab):
+    """auto_route, an endpoint by name, and a name server that is only reached past the tunnel."""
+    a, b = auto_pair(lab)
+    server = ("import socket\n"
+              "s=socket.socket(socket.AF_INET,socket.SOCK_DGRAM); s.bind(('198.51.100.53',53))\n"
+              "while True:\n"
+              "  q,peer=s.recvfrom(512); end=q.index(b'\\0',12)+5\n"
+              "  is_a=q[end-4:end-2]==b'\\0\\1'\n"
+              "  r=q[:2]+b'\\x81\\x80\\0\\1\\0'+(b'\\1' if is_a else b'\\0')+bytes(4)+q[12:end]\n"
+              "  if is_a: r+=b'\\xc0\\x0c\\0\\1\\0\\1\\0\\0\\0<\\0\\4'+bytes([192,0,2,2])\n"
+              "  s.sendto(r,peer)\n")
+    b.host.add_addr("lo", "198.51.100.53/32")
+    b.host.popen(["/usr/bin/python3", "-c", server], "dns")
+    wait_for("the name server", lambda: b.host.listening(53, "udp"))
+    a.host.etc("resolv.conf", "nameserver 198.51.100.53\n")
+    a.peers[0].endpoint = f"vpn.example.net:{b.listen_port()}"
+    a.start()
+    a.host.ping_until("198.18.0.1", 10)
