@@ -9,9 +9,9 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "base/addr.h"
 #include "cli/cli.h"
 #include "cli/client.h"
-#include "platform/route.h"
 
 static int ask_and_print(struct cli_client *c, json_t *request, const struct cli_args *a,
 			 bool one_line)
@@ -104,43 +104,17 @@ int cli_reload(const struct cli_args *a)
 
 /* ---- why ---------------------------------------------------------------------------------------- */
 
-/* What the operating system does with such a packet before the tunnel sees it. */
-static const char *system_device(const struct mf_addr *dst, struct mf_route_path *path)
-{
-	return mf_route_lookup(dst, 0, path) ? NULL : path->ifname;
-}
-
 static int why_address(struct cli_client *c, const char *text, const struct cli_args *a, json_t **out)
 {
-	struct mf_route_path path;
-	const char *device;
-	struct mf_addr dst;
-	json_t *request, *value;
+	json_t *request = request_of("why", a);
 	char *answer;
 	int status;
 
-	if (mf_addr_parse(&dst, text))
-		return cli_fail("%s is no IP address", text);
-	device = system_device(&dst, &path);
-	request = request_of("why", a);
 	json_object_set_new(request, "address", json_string(text));
-	status = cli_ask(c, request, &answer, &value);
-	if (answer) {
+	status = cli_ask(c, request, &answer, out);
+	if (answer)
 		fputs(answer, stdout);
-		printf("the system:  %s%s\n", device ? device : "has no route",
-		       !device ? ": it does not send such packets at all"
-		       : strcmp(device, c->name)
-			       ? ", which is not the tunnel: such packets never get there"
-			       : ": into the tunnel");
-	}
 	free(answer);
-	if (value) {
-		json_object_set_new(value, "system_device",
-				    device ? json_string(device) : json_null());
-		json_object_set_new(value, "enters_tunnel",
-				    json_boolean(device && !strcmp(device, c->name)));
-	}
-	*out = value;
 	return status;
 }
 

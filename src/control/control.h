@@ -18,6 +18,7 @@
 
 enum {
 	MF_CONTROL_REQUEST_MAX = 64 * 1024, /* bytes of a request, the newline included */
+	MF_CONTROL_DEVICE_STRLEN = 16,      /* IFNAMSIZ: a device's name and its NUL */
 };
 
 /* What the program around the engine knows of itself. Texts are only read during the call. */
@@ -61,6 +62,9 @@ struct mf_control_host {
 	/* Calls `add` for each counter of the ports (TUN queues, UDP sockets), summed or by queue;
 	 * `group` is e.g. "tun0" or "udp 51820". */
 	void (*counters)(void *ctx, mf_control_counter_fn *add, void *to);
+	/* The device that the system's routes send an app's packets for `dst` to; "" if they have no
+	 * route. */
+	void (*device_for)(void *ctx, const struct mf_addr *dst, char name[MF_CONTROL_DEVICE_STRLEN]);
 };
 
 struct mf_control;

@@ -264,19 +264,68 @@ static void peer_facts(struct mf_report *r, const struct mf_why *why, mf_nsec no
 	mf_cell_flag(r, info.session);
 }
 
+/* What the system's routes do with such a packet before the tunnel can see it. */
+struct way_in {
+	bool known, enters;
+	char device[MF_CONTROL_DEVICE_STRLEN]; /* "": no route */
+};
+
+static void find_way_in(struct mf_control *c, const struct mf_addr *dst, struct way_in *w)
+{
+	struct mf_control_facts f = { 0 };
+
+	*w = (struct way_in){ .enters = true };
+	c->host.facts(c->host.ctx, &f);
+	if (!c->host.device_for || !f.tun)
+		return;
+	c->host.device_for(c->host.ctx, dst, w->device);
+	w->known = true;
+	w->enters = strcmp(w->device, f.tun) == 0;
+}
+
+/* Who stays outside meets none of our nodes: what those would do is then said apart. */
+static void verdict_facts(struct mf_report *r, const struct way_in *w, const struct fate *f)
+{
+	char outside[80];
+
+	snprintf(outside, sizeof(outside), "stays outside the tunnel%s%s",
+		 *w->device ? ", on " : ": the system has no route to it", w->device);
+	text_fact(r, "verdict", NULL, w->enters ? f->verdict : "outside");
+	text_fact(r, "reason", NULL, w->enters && f->drop ? mf_drop_name(f->drop) : NULL);
+	text_fact(r, "text", "verdict", w->enters ? f->text : outside);
+	text_fact(r, "inside", w->enters ? NULL : "if it entered", w->enters ? NULL : f->text);
+}
+
+static void system_facts(struct mf_report *r, const struct way_in *w)
+{
+	text_fact(r, "system_device", NULL, *w->device ? w->device : NULL);
+	mf_report_fact(r, "enters_tunnel", NULL, MF_CELL_FLAG);
+	if (!w->known) {
+		mf_cell_none(r);
+		return;
+	}
+	mf_cell_flag(r, w->enters);
+	mf_report_fact(r, NULL, "the system", MF_CELL_TEXT);
+	if (*w->device)
+		mf_cell_textf(r, "%s: %s the tunnel", w->device, w->enters ? "into" : "not into");
+	else
+		mf_cell_text(r, "has no route");
+}
+
 void mf_report_why(struct mf_control *c, struct mf_report *r, const struct mf_addr *dst, mf_nsec now)
 {
 	struct mf_why why;
+	struct way_in way;
 	struct fate fate;
 
+	find_way_in(c, dst, &way);
 	mf_engine_why(c->engine, dst, &why);
 	decide_fate(dst, &why, now, &fate);
 	mf_report_fact(r, "destination", "destination", MF_CELL_TEXT);
 	mf_cell_addr(r, dst);
+	verdict_facts(r, &way, &fate);
 	route_facts(r, &why);
 	peer_facts(r, &why, now);
-	text_fact(r, "nodes", "nodes", fate.path);
-	text_fact(r, "verdict", NULL, fate.verdict);
-	text_fact(r, "reason", NULL, fate.drop ? mf_drop_name(fate.drop) : NULL);
-	text_fact(r, "text", "verdict", fate.text);
+	text_fact(r, "nodes", "nodes", way.enters ? fate.path : NULL);
+	system_facts(r, &way);
 }

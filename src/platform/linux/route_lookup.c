@@ -10,14 +10,20 @@
 
 enum { WG_OVER_IP4 = 20 + 8 + 32, WG_OVER_IP6 = 40 + 8 + 32, MTU_MIN = 1280 };
 
+/* Not so: blackhole, unreachable, prohibit. */
+static bool is_sent(uint8_t type)
+{
+	return type == RTN_UNICAST || type == RTN_LOCAL || type == RTN_BROADCAST ||
+	       type == RTN_ANYCAST || type == RTN_MULTICAST;
+}
+
 static int see_path(const struct nlmsghdr *h, void *arg)
 {
 	const struct rtmsg *rt = mnl_nlmsg_get_payload(h);
 	const struct nlattr *tb[RTA_VIA + 1], *metric;
 	struct mf_route_path *path = arg;
 
-	if (h->nlmsg_type != RTM_NEWROUTE ||
-	    (rt->rtm_type != RTN_UNICAST && rt->rtm_type != RTN_LOCAL))
+	if (h->nlmsg_type != RTM_NEWROUTE || !is_sent(rt->rtm_type))
 		return MNL_CB_OK;
 	mf_nl_attrs(h, sizeof(*rt), tb, RTA_VIA);
 	if (tb[RTA_OIF])

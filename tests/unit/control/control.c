@@ -13,6 +13,7 @@
 static struct testnet net;
 static struct mf_control *control;
 static int stops, reloads;
+static const char *system_device;
 
 static struct mf_wg_wall wall_clock(void *ctx)
 {
@@ -71,6 +72,13 @@ static void counters(void *ctx, mf_control_counter_fn *add, void *to)
 	add(to, "tun0", "rx_errors", 0, "reads that failed");
 }
 
+static void device_for(void *ctx, const struct mf_addr *dst, char name[MF_CONTROL_DEVICE_STRLEN])
+{
+	(void)ctx;
+	(void)dst;
+	snprintf(name, MF_CONTROL_DEVICE_STRLEN, "%s", system_device);
+}
+
 static int open_net(void **state)
 {
 	struct mf_control_host host = {
@@ -80,6 +88,7 @@ static int open_net(void **state)
 		.stop = stop,
 		.log = log_lines,
 		.counters = counters,
+		.device_for = device_for,
 	};
 
 	(void)state;
@@ -93,6 +102,7 @@ static int open_net(void **state)
 	control = mf_control_new(net.side[0].engine, &host);
 	assert_non_null(control);
 	stops = reloads = 0;
+	system_device = "mint0";
 	return 0;
 }
 
@@ -401,6 +411,49 @@ static void test_why_is_true(void **state)
 			assert_string_equal(text_at(v, "reason"), mf_drop_name(reason));
 		json_decref(v);
 	}
+}
+
+/* What the system keeps outside is not sent, whatever the routes of the profile say. */
+static void test_why_outside(void **state)
+{
+	static const struct {
+		const char *device, *text;
+	} cases[] = {
+		{ "eth0", "stays outside the tunnel, on eth0" },
+		{ "", "stays outside the tunnel: the system has no route to it" },
+	};
+
+	(void)state;
+	for (size_t i = 0; i < MF_ARRAY_LEN(cases); i++) {
+		char *got, want[128];
+		json_t *v;
+
+		system_device = cases[i].device;
+		v = ask("{\"cmd\":\"why\",\"json\":true,\"address\":\"10.66.3.4\"}\n");
+		assert_string_equal(text_at(v, "verdict"), "outside");
+		assert_string_equal(text_at(v, "text"), cases[i].text);
+		assert_true(json_is_null(json_object_get(v, "reason")));
+		assert_true(json_is_null(json_object_get(v, "nodes")));
+		assert_true(json_is_false(json_object_get(v, "enters_tunnel")));
+		assert_string_equal(text_at(v, "inside"), "dropped: the route says so");
+		json_decref(v);
+		got = talk("{\"cmd\":\"why\",\"address\":\"10.9.0.2\"}\n", 4096);
+		snprintf(want, sizeof(want),
+			 "{\"text\":\"destination:   10.9.0.2\\n"
+			 "verdict:       %s\\n"
+			 "if it entered: sent through wg0",
+			 cases[i].text);
+		if (strncmp(got, want, strlen(want)))
+			fail_msg("%s\n%s", got, want);
+		free(got);
+	}
+	system_device = "mint0";
+	json_t *v = ask("{\"cmd\":\"why\",\"json\":true,\"address\":\"10.9.0.2\"}\n");
+
+	assert_string_equal(text_at(v, "verdict"), "sent");
+	assert_string_equal(text_at(v, "system_device"), "mint0");
+	assert_true(json_is_true(json_object_get(v, "enters_tunnel")));
+	json_decref(v);
 }
 
 static void test_tables_of_later_versions(void **state)
@@ -712,6 +765,7 @@ int main(void)
 		NET(test_log),
 		NET(test_why),
 		NET(test_why_is_true),
+		NET(test_why_outside),
 		NET(test_tables_of_later_versions),
 		NET(test_no_key_in_any_answer),
 		NET(test_many_requests_in_pieces),

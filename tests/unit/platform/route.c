@@ -130,6 +130,11 @@ static void test_everything_but_our_own_goes_in(void **state)
 	assert_string_equal(way("192.168.44.1", 0), "v0");
 	assert_string_equal(way("203.0.113.200", 0), "v0");
 	assert_string_equal(way("fdab::1", 0), "v0");
+	/* to many */
+	assert_string_equal(way("224.0.0.1", 0), "v0");
+	assert_string_equal(way("239.255.255.250", 0), "v0");
+	assert_string_equal(way("192.0.2.255", 0), "v0");
+	assert_string_equal(way("255.255.255.255", 0), "v0");
 	mf_route_down(r);
 	rules_text(after, sizeof(after));
 	assert_string_equal(before, after);
