@@ -21,29 +21,34 @@ static void wake(struct mf_engine *e, unsigned i)
 		e->host.wake_worker(e->host.ctx, i);
 }
 
+static void forget_first(struct mf_waiting_list *l)
+{
+	struct mf_waiting_order *w = l->first;
+
+	l->first = w->next;
+	free(w);
+}
+
 /* False: some still wait. */
 static bool push_waiting(struct mf_engine *e, unsigned i)
 {
+	struct mf_waiting_list *l = &e->waiting[i];
 	bool some = false;
 
-	while (e->waiting[i] && mf_ring_push(e->workers[i]->orders, &e->waiting[i]->order)) {
-		struct mf_waiting_order *w = e->waiting[i];
-
-		e->waiting[i] = w->next;
-		free(w);
-		some = true;
-	}
+	for (; l->first && mf_ring_push(e->workers[i]->orders, &l->first->order); some = true)
+		forget_first(l);
 	if (some) {
 		/* The worker may have passed a quiet point while they waited. */
 		mf_reclaim_again(&e->reclaim);
 		wake(e, i);
 	}
-	return !e->waiting[i];
+	return !l->first;
 }
 
 void mf_engine_order(struct mf_engine *e, unsigned worker, const struct mf_order *o)
 {
-	struct mf_waiting_order **end = &e->waiting[worker], *w;
+	struct mf_waiting_list *l = &e->waiting[worker];
+	struct mf_waiting_order *w;
 
 	if (e->stopping)
 		return;
@@ -51,27 +56,25 @@ void mf_engine_order(struct mf_engine *e, unsigned worker, const struct mf_order
 		wake(e, worker);
 		return;
 	}
-	while (*end)
-		end = &(*end)->next;
 	w = malloc(sizeof(*w));
 	MF_ASSERT(w != NULL); /* an order must not be lost, and it is only ever a few hundred bytes */
 	*w = (struct mf_waiting_order){ .order = *o };
-	*end = w;
+	*(l->first ? &l->last->next : &l->first) = w;
+	l->last = w;
 	wake(e, worker);
 }
 
 bool mf_events_take_back(struct mf_engine *e, unsigned worker, struct mf_order *o)
 {
-	struct mf_waiting_order *w = e->waiting[worker];
+	struct mf_waiting_list *l = &e->waiting[worker];
 
 	if (e->workers[worker] && e->workers[worker]->orders &&
 	    mf_ring_pop(e->workers[worker]->orders, o))
 		return true;
-	if (!w)
+	if (!l->first)
 		return false;
-	*o = w->order;
-	e->waiting[worker] = w->next;
-	free(w);
+	*o = l->first->order;
+	forget_first(l);
 	return true;
 }
 

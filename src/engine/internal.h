@@ -56,7 +56,9 @@ struct mf_engine {
 	struct mf_ring *events;
 	struct mf_worker *workers[MF_WORKERS_MAX];
 	unsigned n_workers;
-	struct mf_waiting_order *waiting[MF_WORKERS_MAX];
+	struct mf_waiting_list {
+		struct mf_waiting_order *first, *last;
+	} waiting[MF_WORKERS_MAX];
 	struct mf_reclaim reclaim;
 	struct mf_snapshot *snap;
 	struct mf_route_table *routes;

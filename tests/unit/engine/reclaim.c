@@ -140,6 +140,29 @@ static void test_engine_ends_with_packets_staged(void **state)
 	testnet_close(&t);
 }
 
+/* Far more peers go at once than a ring has places. */
+static void test_thousands_of_peers_go(void **state)
+{
+	struct mf_wg_peer_config c = { 0 };
+	struct mf_iface_info f;
+	struct testnet t;
+
+	(void)state;
+	open_with_staged(&t);
+	assert_true(mf_engine_iface(t.side[0].engine, 0, &f));
+	for (uint32_t i = 0; i < 5000; i++) {
+		mf_store_le32(c.public_key.b, i + 9);
+		c.public_key.b[20] = 1;
+		assert_int_equal(mf_engine_peer_set(t.side[0].engine, f.device, &c, t.now, NULL),
+				 MF_OK);
+	}
+	while (mf_wg_peer_next(f.device, NULL))
+		mf_wg_peer_remove(mf_wg_peer_next(f.device, NULL), t.now);
+	testnet_settle(&t);
+	assert_dropped(&t, MF_DROP_WG_HANDSHAKE_GAVE_UP, 3);
+	testnet_close(&t);
+}
+
 static void freed(void *obj)
 {
 	struct mf_trace **traces = obj;
@@ -248,6 +271,7 @@ int main(void)
 		cmocka_unit_test(test_no_sleep_with_orders),
 		cmocka_unit_test(test_engine_ends_with_orders_waiting),
 		cmocka_unit_test(test_engine_ends_with_packets_staged),
+		cmocka_unit_test(test_thousands_of_peers_go),
 		cmocka_unit_test(test_packets_outlive_their_trace),
 		cmocka_unit_test(test_received_datagrams_end_in_the_trace),
 		cmocka_unit_test(test_ports_are_released_at_the_end),
