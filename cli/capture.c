@@ -213,18 +213,12 @@ static FILE *open_output(const char *file)
 	return fd < 0 ? NULL : fdopen(fd, "w");
 }
 
-static int stream(struct cli_client *c, json_t *request, FILE *out, const char *name)
+static int stream(struct cli_client *c, FILE *out, const char *name)
 {
 	struct timeval forever = { 0 };
 	uint64_t packets = 0;
-	json_t *value;
-	char *text;
-	int status = cli_ask(c, request, &text, &value);
+	int status;
 
-	free(text);
-	json_decref(value);
-	if (status)
-		return status;
 	setsockopt(fileno(c->in), SOL_SOCKET, SO_RCVTIMEO, &forever, sizeof(forever));
 	catch_signals();
 	if (isatty(STDERR_FILENO))
@@ -235,13 +229,33 @@ static int stream(struct cli_client *c, json_t *request, FILE *out, const char *
 	return status;
 }
 
+/* The file is only opened once the tunnel has said yes: it may hold an earlier capture. */
+static int capture_to(struct cli_client *c, json_t *request, const char *file)
+{
+	const char *name = file ? file : "standard output";
+	json_t *value;
+	char *text;
+	FILE *out;
+	int status = cli_ask(c, request, &text, &value);
+
+	free(text);
+	json_decref(value);
+	if (status)
+		return status;
+	out = file ? open_output(file) : stdout;
+	if (!out)
+		return cli_fail("%s: %s", name, strerror(errno));
+	status = stream(c, out, name);
+	if (file && fclose(out) && !status)
+		status = cli_fail("writing to %s: %s", name, strerror(errno));
+	return status;
+}
+
 int cli_capture(const struct cli_args *a)
 {
 	bool to_stdout = !a->file || !strcmp(a->file, "-");
-	const char *name = to_stdout ? "standard output" : a->file;
 	struct cli_client c;
 	json_t *request;
-	FILE *out;
 	int status;
 
 	if (a->snaplen && (a->snaplen < SNAPLEN_MIN || a->snaplen > SNAPLEN_MAX)) {
@@ -260,15 +274,7 @@ int cli_capture(const struct cli_args *a)
 		json_decref(request);
 		return CLI_FAILED;
 	}
-	out = to_stdout ? stdout : open_output(a->file);
-	if (out) {
-		status = stream(&c, request, out, name);
-	} else {
-		json_decref(request);
-		status = cli_fail("%s: %s", name, strerror(errno));
-	}
-	if (out && !to_stdout && fclose(out) && !status)
-		status = cli_fail("writing to %s: %s", name, strerror(errno));
+	status = capture_to(&c, request, to_stdout ? NULL : a->file);
 	cli_disconnect(&c);
 	return status;
 }

@@ -10,7 +10,8 @@
 #include <stdio.h>
 #include <sys/types.h>
 
-#define CLI_RUN_DIR "/run/mintflow"
+#define CLI_RUN_DIR  "/run/mintflow"
+#define CLI_UAPI_DIR "/var/run/wireguard"
 
 struct cli_client {
 	char name[32]; /* of the tunnel */

@@ -2,11 +2,14 @@
  *
  * stop - ends a running tunnel and waits for the end, or cleans up behind one that was killed.
  */
+#include <dirent.h>
 #include <errno.h>
 #include <poll.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/socket.h>
 #include <sys/syscall.h>
+#include <sys/un.h>
 #include <unistd.h>
 
 #include "cli/cli.h"
@@ -15,20 +18,28 @@
 
 enum { STOP_SECONDS = 20 };
 
-static int report(const struct cli_args *a, const char *name, bool stopped, uint32_t cleaned)
+/* What a killed run has left, and is gone now. */
+struct leftovers {
+	uint32_t routes, sockets;
+};
+
+static int report(const struct cli_args *a, const char *name, bool stopped,
+		  const struct leftovers *gone)
 {
 	if (a->json) {
-		json_t *v = json_pack("{s:s, s:b, s:i}", "name", name, "stopped", (int)stopped,
-				      "leftovers_removed", (int)cleaned);
+		json_t *v = json_pack("{s:s, s:b, s:i, s:i}", "name", name, "stopped", (int)stopped,
+				      "leftovers_removed", (int)gone->routes, "sockets_removed",
+				      (int)gone->sockets);
 
 		cli_print_json(v, false);
 		json_decref(v);
 	} else if (stopped) {
 		printf("%s has stopped\n", name);
 	} else {
-		printf("%s was not running any more; removed %u route%s and rules that it had "
-		       "left\n",
-		       *name ? name : "the tunnel", cleaned, cleaned == 1 ? "" : "s");
+		printf("%s was not running any more; removed %u route%s and rules and %u socket%s "
+		       "that it had left\n",
+		       *name ? name : "the tunnel", gone->routes, gone->routes == 1 ? "" : "s",
+		       gone->sockets, gone->sockets == 1 ? "" : "s");
 	}
 	return CLI_OK;
 }
@@ -61,25 +72,66 @@ static int stop_running(struct cli_client *c, const struct cli_args *a)
 		status = wait_for_end(c, pidfd);
 	if (pidfd >= 0)
 		close(pidfd);
-	return status ? status : report(a, c->name, true, 0);
+	return status ? status : report(a, c->name, true, &(struct leftovers){ 0 });
+}
+
+/* Whether the process that listened there has gone. */
+static bool is_dead(const char *path)
+{
+	struct sockaddr_un sun = { .sun_family = AF_UNIX };
+	int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
+	bool dead;
+
+	if (fd < 0)
+		return false;
+	snprintf(sun.sun_path, sizeof(sun.sun_path), "%s", path);
+	dead = connect(fd, (struct sockaddr *)&sun, sizeof(sun)) && errno == ECONNREFUSED;
+	close(fd);
+	return dead;
+}
+
+/* Which of them were ours nobody knows any more; but a dead one is of no use to anybody, and wg(8)
+ * itself removes those that it comes across. */
+static uint32_t remove_dead_uapi(void)
+{
+	DIR *d = opendir(CLI_UAPI_DIR);
+	char path[sizeof(((struct sockaddr_un *)0)->sun_path)];
+	struct dirent *e;
+	uint32_t n = 0;
+
+	while (d && (e = readdir(d))) {
+		size_t len = strlen(e->d_name);
+
+		if (len <= 5 || strcmp(e->d_name + len - 5, ".sock") ||
+		    (size_t)snprintf(path, sizeof(path), "%s/%s", CLI_UAPI_DIR, e->d_name) >=
+			    sizeof(path))
+			continue;
+		if (is_dead(path) && !unlink(path))
+			n++;
+	}
+	if (d)
+		closedir(d);
+	return n;
 }
 
 /* Nobody answers. Routes and rules of ours that are there were left by a run that was killed. */
 static int clean_up(const struct cli_client *c, bool stale, const struct cli_args *a)
 {
 	char path[sizeof(CLI_RUN_DIR) + sizeof(c->name) + 8];
+	struct leftovers gone = { 0 };
 	struct mf_errbuf eb;
-	uint32_t removed;
 
-	if (mf_route_clean(&removed, &eb))
+	if (mf_route_clean(&gone.routes, &eb))
 		return cli_fail("removing routes that a killed run has left: %s", eb.text);
+	gone.sockets = remove_dead_uapi();
 	if (stale) {
 		snprintf(path, sizeof(path), "%s/%s.sock", CLI_RUN_DIR, c->name);
 		if (unlink(path) && errno != ENOENT)
 			return cli_fail("%s: %s", path, strerror(errno));
+		gone.sockets++;
 	}
-	if (stale || removed)
-		return report(a, c->name, false, removed);
+	if (gone.routes || gone.sockets)
+		return report(a, c->name, false, &gone);
 	return c->name[0] ? cli_fail("the tunnel %s is not running", c->name)
 			  : cli_fail("no tunnel is running");
 }

@@ -90,6 +90,11 @@ def test_why_tells_route_rule_and_peer(lab):
     assert sorted(x["destination"] for x in got["addresses"]) == sorted([b.ip4(), b.ip6()])
     assert "far.example: 2 addresses" in a.cli("why", "far.example").stdout
     assert a.cli("why", "nowhere.invalid", check=False).returncode == 1
+    got = a.json("why", "192.0.2.2")
+    assert got["verdict"] == "outside" and got["enters_tunnel"] is False, got
+    assert got["system_device"] in got["text"] and got["system_device"] != a.dev
+    assert a.json("why", "224.0.0.1")["verdict"] == "outside"
+    assert "verdict:       stays outside the tunnel" in a.cli("why", "192.0.2.2").stdout
 
 
 def test_watch_repeats_until_the_reader_goes(lab):
@@ -193,6 +198,12 @@ def test_captures_come_one_at_a_time_and_end_with_the_client(lab):
     assert r.returncode == 1 and "another capture" in r.stderr
     r = a.cli("capture", "no such thing", check=False)
     assert r.returncode == 1 and "filter" in r.stderr
+    kept = lab.path("kept.pcapng")
+    with open(kept, "w") as f:
+        f.write("an earlier capture")
+    for wrong in ((), ("-n", "nowhere"), ("-i", "nobody")):
+        assert a.cli("capture", "-w", kept, *wrong, check=False).returncode == 1
+        assert open(kept).read() == "an earlier capture", wrong
     cap.kill(signal.SIGKILL)
     cap.wait(5)
     # The tunnel notices, and the next one may capture.

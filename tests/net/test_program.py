@@ -127,8 +127,12 @@ def test_a_killed_program_leaves_nothing_after_stop(lab):
     a.start()
     a.host.ping_until("198.18.0.1", 10)
     a.kill9()
-    a.cli("stop", check=False)
+    sockets = [a.host.file(f"/run/mintflow/{a.dev}.sock"), a.host.file(f"/run/wireguard/{a.wg}.sock")]
+    assert all(os.path.exists(s) for s in sockets)
+    assert "2 sockets" in a.cli("stop").stdout
+    assert not any(os.path.exists(s) for s in sockets)
     assert net_state(a.host) == before
+    assert a.cli("stop", check=False).returncode == 1
 
 def test_a_killed_program_leaves_nothing_after_the_next_start(lab):
     a, b = auto_pair(lab)
