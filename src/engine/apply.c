@@ -322,6 +322,18 @@ static mf_err prepare_routes(struct mf_engine *e, const struct mf_config *cfg, s
 	return err ? mf_fail(eb, err, "routes: %s", mf_err_text(err)) : MF_OK;
 }
 
+static bool keeps_port(const struct mf_engine *e, const struct mf_config *cfg,
+		       const struct mf_iface *f, const struct mf_config_interface *ci)
+{
+	if (f->slot == MF_NO_SLOT || ci->listen_port)
+		return f->slot != MF_NO_SLOT && f->wanted_port == ci->listen_port;
+	/* Any port: then also the one that it has, but not another interface's. */
+	for (uint32_t i = 0; i < cfg->n_interfaces; i++)
+		if (cfg->interfaces[i].listen_port == e->slots[f->slot].port)
+			return false;
+	return e->slots[f->slot].users == 1;
+}
+
 static mf_err prepare_ifaces(struct mf_engine *e, const struct mf_config *cfg, struct prepared *p,
 			     struct mf_errbuf *eb)
 {
@@ -339,7 +351,7 @@ static mf_err prepare_ifaces(struct mf_engine *e, const struct mf_config *cfg, s
 		if (!f)
 			return mf_fail(eb, MF_E_NO_MEMORY, "interface %s: not enough memory",
 				       ci->name);
-		if (f->slot != MF_NO_SLOT && f->wanted_port == ci->listen_port)
+		if (keeps_port(e, cfg, f, ci))
 			continue;
 		err = mf_slot_get(e, ci->listen_port, mark, &p->ifaces[i].slot, eb);
 		if (err)

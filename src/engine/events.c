@@ -186,10 +186,23 @@ static const char *const event_text[] = {
 	[MF_WG_EVENT_ROAMED] = "endpoint changed",
 };
 
+/* A session that follows another one, every two minutes, is no news. */
+static enum mf_log_level level_of(struct mf_wg_peer *peer, enum mf_wg_event what)
+{
+	struct mf_stage *s = mf_wg_peer_user(peer);
+	bool was_up = s && s->told_up;
+
+	if (what == MF_WG_EVENT_HANDSHAKE_SENT)
+		return MF_LOG_DEBUG;
+	if (s && what != MF_WG_EVENT_ROAMED)
+		s->told_up = what == MF_WG_EVENT_SESSION_UP;
+	return what == MF_WG_EVENT_SESSION_UP && was_up ? MF_LOG_DEBUG : MF_LOG_INFO;
+}
+
 static void tell(void *ctx, struct mf_wg_peer *peer, enum mf_wg_event what)
 {
 	struct mf_engine *e = ctx;
-	enum mf_log_level level = what == MF_WG_EVENT_HANDSHAKE_SENT ? MF_LOG_DEBUG : MF_LOG_INFO;
+	enum mf_log_level level = level_of(peer, what);
 	char key[MF_KEY_BASE64_STRLEN], where[MF_ENDPOINT_STRLEN];
 	struct mf_wg_peer_info info;
 

@@ -20,6 +20,7 @@ struct mf_stage_queue {
 
 struct mf_stage {
 	unsigned n_workers;
+	bool told_up; /* control thread: the log says that the peer has a session */
 	struct mf_stage_queue queue[]; /* by worker */
 };
 

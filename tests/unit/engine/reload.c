@@ -199,6 +199,38 @@ static void test_port_changes(void **state)
 	testnet_close(&t);
 }
 
+/* The port that a profile leaves open, or that `wg set` chose under such a profile, stays; but not if
+ * another interface asks for it. */
+static void test_any_port_is_also_the_one_it_has(void **state)
+{
+	struct testnet_options any = one, both = one;
+	struct mf_iface_info f, f1;
+	struct testnet t;
+	uint16_t port;
+
+	(void)state;
+	any.interfaces = WG1("0");
+	open_net(&t, &any);
+	assert_true(mf_engine_iface(t.side[0].engine, 1, &f));
+	port = mf_wg_device_listen_port(f.device);
+	assert_true(port != 0);
+	assert_int_equal(testnet_apply(&t, 0, &any, NULL, NULL), MF_OK);
+	assert_int_equal(mf_wg_device_listen_port(f.device), port);
+	assert_int_equal(mf_engine_set_listen_port(t.side[0].engine, f.device, 40000, NULL), MF_OK);
+	for (int i = 0; i < 3; i++) {
+		assert_int_equal(testnet_apply(&t, 0, &any, NULL, NULL), MF_OK);
+		assert_int_equal(mf_wg_device_listen_port(f.device), 40000);
+	}
+	both.interfaces = WG1("0");
+	both.port[0] = 40000;
+	assert_int_equal(testnet_apply(&t, 0, &both, NULL, NULL), MF_OK);
+	assert_true(mf_engine_iface(t.side[0].engine, 0, &f1));
+	assert_int_equal(mf_wg_device_listen_port(f1.device), 40000);
+	assert_int_not_equal(mf_wg_device_listen_port(f.device), 40000);
+	ledger(&t);
+	testnet_close(&t);
+}
+
 /* Datagrams that were sealed for one port never leave by another, whatever becomes of its slot. */
 static void test_slot_goes_to_another_port(void **state)
 {
@@ -321,6 +353,7 @@ int main(void)
 		cmocka_unit_test(test_removed_interface_drops_what_is_staged),
 		cmocka_unit_test(test_removed_peer_drops_what_is_staged),
 		cmocka_unit_test(test_port_changes),
+		cmocka_unit_test(test_any_port_is_also_the_one_it_has),
 		cmocka_unit_test(test_slot_goes_to_another_port),
 		cmocka_unit_test(test_shared_port_has_one_mark),
 		cmocka_unit_test(test_fewer_may_be_staged),

@@ -4,6 +4,7 @@
  */
 #include "unit.h"
 
+#include "engine/internal.h"
 #include "support/testnet.h"
 
 static void send_udp(struct testnet_side *s, const char *src, const char *dst, uint32_t n)
@@ -221,6 +222,52 @@ static void test_hour_of_rekeying_with_loss(void **state)
 	testnet_close(&t);
 }
 
+struct said {
+	unsigned up[MF_LOG_DEBUG + 1], gave_up;
+};
+
+static void count_line(void *ctx, enum mf_log_level level, const char *line)
+{
+	struct said *said = ctx;
+
+	said->up[level] += strstr(line, "session up") != NULL;
+	said->gave_up += strstr(line, "gave up") != NULL;
+}
+
+/* The log tells of the first session, and of the first after a time without; not of each rekeying. */
+static void test_only_news_is_logged(void **state)
+{
+	struct said said = { 0 };
+	struct testnet t;
+
+	(void)state;
+	testnet_open(&t, &(struct testnet_options){ .seed = 1 });
+	t.side[0].engine->host.log = (struct mf_log){ count_line, &said, MF_LOG_DEBUG };
+	for (int second = 0; second < 1000; second++) {
+		send_udp(&t.side[0], "10.9.0.1", "10.9.0.2", 100);
+		testnet_advance(&t, MF_SEC);
+	}
+	assert_int_equal(said.up[MF_LOG_INFO], 1);
+	assert_in_range(said.up[MF_LOG_DEBUG], 7, 9);
+	t.cut = true;
+	for (int second = 0; second < 400; second++) {
+		send_udp(&t.side[0], "10.9.0.1", "10.9.0.2", 100);
+		testnet_advance(&t, MF_SEC);
+	}
+	assert_true(said.gave_up > 0);
+	assert_int_equal(said.up[MF_LOG_INFO], 1);
+	t.cut = false;
+	for (int second = 0; second < 300; second++) {
+		send_udp(&t.side[0], "10.9.0.1", "10.9.0.2", 100);
+		testnet_advance(&t, MF_SEC);
+	}
+	assert_int_equal(said.up[MF_LOG_INFO], 2);
+	for (unsigned s = 0; s < 2; s++)
+		for (struct testnet_item *i; (i = testnet_app_recv(&t.side[s])) != NULL;)
+			free(i);
+	testnet_close(&t);
+}
+
 static void test_staged_packets_are_bounded_and_end(void **state)
 {
 	struct testnet t;
@@ -253,6 +300,7 @@ int main(void)
 		cmocka_unit_test(test_addresses_are_translated),
 		cmocka_unit_test(test_too_big_is_answered),
 		cmocka_unit_test(test_hour_of_rekeying_with_loss),
+		cmocka_unit_test(test_only_news_is_logged),
 		cmocka_unit_test(test_staged_packets_are_bounded_and_end),
 	};
 
