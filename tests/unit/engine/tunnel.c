@@ -291,6 +291,51 @@ static void test_staged_packets_are_bounded_and_end(void **state)
 	testnet_close(&t);
 }
 
+/* IPv6 inside and outside. */
+static void test_everything_over_ip6(void **state)
+{
+	uint8_t pkt[1500], payload[1400] = { 0 };
+	struct testnet_item *i;
+	struct mf_ledger l;
+	struct testnet t;
+
+	(void)state;
+	testnet_open(&t, &(struct testnet_options){
+				 .seed = 9, .outside6 = true, .tunnel = { "\"fd66::2/64\"" } });
+	for (int k = 0; k < 3; k++) {
+		testnet_app_send(&t.side[0], pkt,
+				 testnet_udp6(pkt, "fd66::2", "fd09::2", 1, 2, payload, 1000), 0, 0,
+				 false, 0, 0);
+		testnet_settle(&t);
+		i = testnet_app_recv(&t.side[1]);
+		assert_non_null(i);
+		assert_true(testnet_csum_ok(i->bytes, i->len));
+		/* The tunnel's address became the one inside the VPN, fd09::1. */
+		assert_memory_equal(i->bytes + 8, "\xfd\x09\0\0\0\0\0\0\0\0\0\0\0\0\0\1", 16);
+		free(i);
+		testnet_app_send(&t.side[1], pkt,
+				 testnet_udp6(pkt, "fd09::2", "fd09::1", 2, 1, payload, 5), 0, 0,
+				 false, 0, 0);
+		testnet_settle(&t);
+		i = testnet_app_recv(&t.side[0]);
+		assert_non_null(i);
+		assert_true(testnet_csum_ok(i->bytes, i->len));
+		assert_memory_equal(i->bytes + 24, "\xfd\x66\0\0\0\0\0\0\0\0\0\0\0\0\0\2", 16);
+		free(i);
+		testnet_advance(&t, 200 * MF_SEC);
+	}
+	testnet_app_send(&t.side[0], pkt,
+			 testnet_udp6(pkt, "fd66::2", "fd09::2", 1, 2, payload, 1400), 0, 0, false,
+			 0, 0);
+	testnet_settle(&t);
+	free(testnet_app_recv(&t.side[0]));
+	mf_engine_ledger(t.side[0].engine, &l);
+	assert_int_equal(l.drops[MF_DROP_TOO_BIG], 1);
+	assert_int_equal(l.ended[MF_DROPPED], 1);
+	assert_balanced(&t);
+	testnet_close(&t);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -299,6 +344,7 @@ int main(void)
 		cmocka_unit_test(test_routes_decide),
 		cmocka_unit_test(test_addresses_are_translated),
 		cmocka_unit_test(test_too_big_is_answered),
+		cmocka_unit_test(test_everything_over_ip6),
 		cmocka_unit_test(test_hour_of_rekeying_with_loss),
 		cmocka_unit_test(test_only_news_is_logged),
 		cmocka_unit_test(test_staged_packets_are_bounded_and_end),
