@@ -62,6 +62,9 @@ void cli_print_help(const struct cli_command *c);
 
 /* "mintflow: " and the sentence on stderr. Returns CLI_FAILED. */
 int cli_fail(const char *fmt, ...) __attribute__((format(printf, 1, 2)));
+/* Errors, one a line. Those that name a place in a file stand as they are, as a compiler's do; the others
+ * get "mintflow: " in front. Returns CLI_FAILED. */
+int cli_fail_lines(const char *text);
 
 int cli_status(const struct cli_args *a);
 int cli_show(const struct cli_args *a);

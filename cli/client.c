@@ -170,7 +170,7 @@ static bool take_answer(const json_t *line, int *status, char **text, json_t **v
 	json_t *v;
 
 	if ((v = json_object_get(line, "error"))) {
-		*status = cli_fail("%s", json_string_value(v) ? json_string_value(v) : "?");
+		*status = cli_fail_lines(json_string_value(v) ? json_string_value(v) : "?");
 		return true;
 	}
 	if ((v = json_object_get(line, "text")) && json_string_value(v) && !*text)

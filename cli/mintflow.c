@@ -121,7 +121,7 @@ const struct cli_command cli_commands[] = {
 	{
 		.name = "import",
 		.operands = "wireguard FILE",
-		.min_rest = 2,
+		.min_rest = 1, /* a file alone gets a better answer than "missing" */
 		.max_rest = 2,
 		.summary = "print a wg-quick configuration as a profile",
 		.more = "FILE may be - for standard input. What was not taken over is told on standard error.\n",
@@ -160,6 +160,27 @@ int cli_fail(const char *fmt, ...)
 	vfprintf(stderr, fmt, ap);
 	va_end(ap);
 	fputc('\n', stderr);
+	return CLI_FAILED;
+}
+
+int cli_fail_lines(const char *text)
+{
+	static const char word[] = "error: ";
+
+	fflush(stdout);
+	for (const char *end; *text; text = *end ? end + 1 : end) {
+		const char *place = strstr(text, ": error: ");
+
+		end = strchrnul(text, '\n');
+		if (end == text)
+			continue;
+		if (!place || place >= end) {
+			fputs("mintflow: ", stderr);
+			if (!strncmp(text, word, sizeof(word) - 1))
+				text += sizeof(word) - 1;
+		}
+		fprintf(stderr, "%.*s\n", (int)(end - text), text);
+	}
 	return CLI_FAILED;
 }
 

@@ -147,7 +147,11 @@ int cli_parse(const struct cli_command *c, int argc, char **argv, struct cli_arg
 	if (n < c->min_rest)
 		return usage(c, "missing: ", c->operands);
 	if (c->max_rest >= 0 && n > c->max_rest)
-		return usage(c, "too much: ", argv[c->max_rest]);
+		return usage(c,
+			     find_option(c, NULL, 0, 'c') && !out->config && !c->max_rest
+				     ? "a profile is named with -c: "
+				     : "too much: ",
+			     argv[c->max_rest]);
 	return CLI_OK;
 }
 

@@ -18,7 +18,7 @@ static void print_errors(const struct mf_config_errors *errs)
 
 	mf_config_errors_print(errs, &text);
 	if (text.s)
-		fputs(text.s, stderr);
+		cli_fail_lines(text.s);
 	mf_text_free(&text);
 }
 
@@ -122,17 +122,32 @@ static void print_import(const struct mf_import *im, const char *name, bool json
 	mf_text_free(&text);
 }
 
+/* True: the operands are no good, and it has been said why. */
+static bool wrong_operands(const struct cli_args *a)
+{
+	const char *what = a->rest[0];
+
+	if (a->n_rest == 2 && !strcmp(what, "wireguard"))
+		return false;
+	if (a->n_rest == 2)
+		cli_fail("import: only `wireguard` can be imported, not %s", what);
+	else if (!strcmp(what, "wireguard"))
+		cli_fail("import: which file? `mintflow import wireguard FILE`");
+	else
+		cli_fail("import: say what it is: `mintflow import wireguard %s`", what);
+	return true;
+}
+
 int cli_import(const struct cli_args *a)
 {
-	const char *file = a->rest[1];
 	struct mf_config_errors errs = { 0 };
 	struct mf_import im = { 0 };
+	const char *file;
 	mf_err err;
 
-	if (strcmp(a->rest[0], "wireguard")) {
-		cli_fail("import: only `wireguard` can be imported, not %s", a->rest[0]);
+	if (wrong_operands(a))
 		return CLI_USAGE;
-	}
+	file = a->rest[1];
 	err = strcmp(file, "-") ? mf_import_wireguard_file(file, &im, &errs)
 				: import_stdin(&im, &errs);
 	if (!err)

@@ -109,7 +109,8 @@ static int parse_options(int argc, char **argv, struct mf_daemon_options *o)
 			return usage(NULL, NULL);
 	}
 	if (optind < argc)
-		return usage("nothing but options, please", argv[optind]);
+		return usage(o->profile ? "nothing but options, please" : "a profile is named with -c",
+			     argv[optind]);
 	if (!o->profile)
 		return usage("-c PROFILE is missing", NULL);
 	return -1;
@@ -275,6 +276,17 @@ static void loop(struct mf_daemon *d)
 
 /* ---- Start ------------------------------------------------------------------------------------- */
 
+/* What names a place in the profile needs no name of ours in front. */
+static void print_errors(const struct mf_config_errors *errors, const char *text)
+{
+	static const char word[] = "error: ";
+	bool placed = errors->n && errors->v[0].pos.file;
+
+	if (!placed && !strncmp(text, word, sizeof(word) - 1))
+		text += sizeof(word) - 1;
+	fprintf(stderr, "%s%s", placed ? "" : "mintflow: ", text);
+}
+
 static int load(struct mf_daemon *d)
 {
 	struct mf_config_errors errors = { 0 };
@@ -287,7 +299,7 @@ static int load(struct mf_daemon *d)
 	if (d->options.json_log)
 		mf_log_lines(&d->log, MF_LOG_ERROR, text.s);
 	else
-		fputs(text.s ? text.s : "not enough memory\n", stderr);
+		print_errors(&errors, text.s ? text.s : "not enough memory\n");
 	mf_text_free(&text);
 	mf_config_errors_free(&errors);
 	return EXIT_FAILED;
@@ -386,11 +398,12 @@ static mf_err start(struct mf_daemon *d, struct mf_errbuf *eb)
 
 static void announce(struct mf_daemon *d)
 {
+	uint32_t n = mf_engine_iface_count(d->engine);
 	char features[80];
 
-	mf_logf(&d->log, MF_LOG_INFO, "tunnel %s is up: MTU %u, %u workers, %u interfaces, %s; %s",
-		mf_tun_name(d->tun), d->mtu, d->n_workers, mf_engine_iface_count(d->engine),
-		mf_aead_backend(mf_engine_worker(d->engine, 0)->aead),
+	mf_logf(&d->log, MF_LOG_INFO, "tunnel %s is up: MTU %u, %u worker%s, %u interface%s, %s; %s",
+		mf_tun_name(d->tun), d->mtu, d->n_workers, d->n_workers == 1 ? "" : "s", n,
+		n == 1 ? "" : "s", mf_aead_backend(mf_engine_worker(d->engine, 0)->aead),
 		mf_tun_features_format(mf_tun_features(d->tun), features));
 	d->watchdog = mf_notify_watchdog();
 	d->watchdog_next = d->watchdog == MF_NEVER ? MF_NEVER : 0;

@@ -142,7 +142,11 @@ mf_err mf_config_load(const char *path, struct mf_config **out, struct mf_config
 		return finish(&l, out);
 	l.err = mf_file_read(path, MF_CONFIG_MAX_BYTES, l.arena, &f, &why);
 	if (l.err) {
-		mf_config_error(errs, (struct mf_config_pos){ 0 }, "%s", why.text);
+		mf_config_error(errs, (struct mf_config_pos){ 0 }, "%s%s", why.text,
+				l.err == MF_E_NOT_FOUND
+					? "; name a profile, or make one: `mintflow import "
+					  "wireguard FILE`"
+					: "");
 		return finish(&l, out);
 	}
 	load_tree(&l, f.text, f.n);

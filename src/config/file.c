@@ -66,7 +66,8 @@ mf_err mf_file_read(const char *path, size_t max, struct mf_config_arena *arena,
 	*out = (struct mf_file){ 0 };
 	fd = open(path, O_RDONLY | O_CLOEXEC | O_NOCTTY);
 	if (fd < 0)
-		return mf_fail(why, MF_E_SYSTEM, "cannot open %s: %s", path, reason(errno, buf));
+		return mf_fail(why, errno == ENOENT ? MF_E_NOT_FOUND : MF_E_SYSTEM,
+			       "cannot open %s: %s", path, reason(errno, buf));
 	err = read_fd(fd, path, max, arena, out, why);
 	(void)close(fd);
 	return err;

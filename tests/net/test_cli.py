@@ -31,6 +31,19 @@ def test_wrong_usage_is_2_and_says_so():
         assert r.stderr and not r.stdout, args
 
 
+def test_wrong_usage_says_what_is_right():
+    for args, status, hint in ((["check", "p.yaml"], 2, "with -c: p.yaml"),
+                               (["run", "p.yaml"], 2, "with -c: p.yaml"),
+                               (["check", "-c", "nofile.yaml"], 1, "mintflow import"),
+                               (["run", "-c", "nofile.yaml"], 1, "mintflow import"),
+                               (["import", "p.conf"], 2, "mintflow import wireguard p.conf"),
+                               (["import", "wireguard"], 2, "FILE"),
+                               (["import", "wireguard", "nofile.conf"], 1, "nofile.conf")):
+        r = run(*args)
+        assert r.returncode == status and hint in r.stderr, (args, r.stderr)
+        assert r.stderr.startswith("mintflow") and not r.stdout, (args, r.stderr)
+
+
 def test_help_and_version():
     for args in (["--help"], ["help"], ["show", "--help"], ["help", "run"], ["run", "--help"],
                  ["capture", "-h"]):
@@ -139,7 +152,8 @@ def test_reload_of_a_wrong_profile_changes_nothing(lab):
         f.write(good.replace("wireguard", "wireguards").replace("version: 1", "version: 9"))
     r = a.cli("reload", check=False)
     assert r.returncode == 1
-    assert r.stderr.count(a.path + ":") == 2, r.stderr
+    lines = r.stderr.splitlines()
+    assert len(lines) == 2 and all(x.startswith(a.path + ":") for x in lines), r.stderr
     a.host.ping(b.ip4())
     with open(a.path, "w") as f:
         f.write(good)
