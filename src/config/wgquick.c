@@ -239,6 +239,46 @@ static void not_taken(struct reader *r, const struct key *k, char *value)
 		       mf_config_quote(value, quoted), k->note);
 }
 
+/* One of the ranges that `exclude_lan` means and a resolver may be in. */
+static bool is_private(const struct mf_addr *a)
+{
+	static const char *const range[] = { "10.0.0.0/8", "172.16.0.0/12", "192.168.0.0/16",
+					     "fc00::/7" };
+	struct mf_prefix p;
+
+	for (size_t i = 0; i < MF_ARRAY_LEN(range); i++)
+		if (!mf_prefix_parse(&p, range[i]) && mf_prefix_contains(&p, a))
+			return true;
+	return false;
+}
+
+/* Addresses, and domains to search. */
+static void dns(struct reader *r, const struct key *k, char *value)
+{
+	char word[MF_ADDR_STRLEN];
+	struct mf_addr a;
+
+	not_taken(r, k, value);
+	for (const char *p = value; *p;) {
+		size_t n = strcspn(p, ", \t");
+
+		if (n && n < sizeof(word)) {
+			memcpy(word, p, n);
+			word[n] = '\0';
+			if (!mf_addr_parse(&a, word) && is_private(&a)) {
+				mf_import_note(
+					r->notes, r->pos.line,
+					"the resolver %s is reached through the tunnel only "
+					"with a route of its own, because exclude_lan keeps "
+					"private addresses outside; see docs/auto-route.md#dns",
+					word);
+				return;
+			}
+		}
+		p += n + (p[n] != '\0');
+	}
+}
+
 #define SCRIPTS "a profile runs no commands; do what is needed outside MintFlow"
 static const struct key keys[] = {
 	{ "PrivateKey", INTERFACE, private_key, NULL },
@@ -247,7 +287,7 @@ static const struct key keys[] = {
 	{ "MTU", INTERFACE, mtu, NULL },
 	{ "FwMark", INTERFACE, fwmark, NULL },
 	{ "Table", INTERFACE, table, NULL },
-	{ "DNS", INTERFACE, not_taken,
+	{ "DNS", INTERFACE, dns,
 	  "this version does not handle DNS; the system's resolver stays as it is" },
 	{ "SaveConfig", INTERFACE, not_taken, "MintFlow does not write to profiles" },
 	{ "PreUp", INTERFACE, not_taken, SCRIPTS },
