@@ -50,6 +50,22 @@ def test_one_packet_one_wakeup(lab):
     assert 20 <= woken <= 60, f"{woken} wake-ups for 40 packets"
 
 
+def test_the_watchdog_is_fed(lab):
+    a, b = pair(lab, "mintflow", "wireguard-go", start=False)
+    a.write_profile()
+    name = lab.path("watchdog")
+    notify = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)
+    notify.bind(name)
+    notify.settimeout(10)
+    a.proc = a.host.popen([mintflow_path(), "run", "-c", a.path], "mintflow",
+                          env={"NOTIFY_SOCKET": name, "WATCHDOG_USEC": "200000"})
+    said = b""
+    while said.count(b"WATCHDOG=1") < 3:
+        said += notify.recv(4096) + b"\n"
+    assert b"READY=1" in said
+    assert a.stop() == 0
+
+
 def reload(a):
     """SIGHUP, and wait until the program says that it has dealt with it."""
     n = a.proc.log().count("reload")
