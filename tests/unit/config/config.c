@@ -179,8 +179,9 @@ static void unreadable(void **state)
 	struct mf_config *cfg;
 
 	(void)state;
-	assert_int_equal(mf_config_load("/nonexistent/p.yaml", &cfg, &errs), MF_E_SYSTEM);
+	assert_int_equal(mf_config_load("/nonexistent/p.yaml", &cfg, &errs), MF_E_NOT_FOUND);
 	assert_non_null(strstr(errs.v[0].text, "/nonexistent/p.yaml"));
+	assert_non_null(strstr(errs.v[0].text, "mintflow import"));
 	assert_int_equal(mf_config_load(dir, &cfg, &errs), MF_E_SYSTEM);
 	assert_int_equal(errs.n, 2);
 	assert_non_null(strstr(errs.v[1].text, "directory"));

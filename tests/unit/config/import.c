@@ -49,11 +49,43 @@ static void a_provider(void **state)
 	assert_true(p->endpoint.is_addr && p->endpoint.port == 51820);
 	assert_int_equal(p->persistent_keepalive, 25);
 	assert_int_equal(cfg->n_rules, 2);
-	assert_int_equal(im.n_notes, 1);
+	assert_int_equal(im.n_notes, 2);
 	assert_int_equal(im.notes[0].line, 4);
+	assert_int_equal(im.notes[1].line, 4);
+	assert_non_null(strstr(im.notes[1].text, "10.2.0.1"));
 	mf_config_free(cfg);
 	mf_import_free(&im);
 	assert_null(im.profile.s);
+}
+
+/* Only a resolver that exclude_lan would keep outside needs a route. */
+static void resolvers(void **state)
+{
+	static const struct {
+		const char *dns, *found;
+	} cases[] = {
+		{ "9.9.9.9", NULL },
+		{ "2620:fe::fe, 172.32.0.1,corp.example", NULL },
+		{ "9.9.9.9,172.31.0.1", "172.31.0.1" },
+		{ "corp.example , fd42::1", "fd42::1" },
+		{ ",,192.168.7.7,", "192.168.7.7" },
+	};
+
+	(void)state;
+	for (size_t i = 0; i < MF_ARRAY_LEN(cases); i++) {
+		struct mf_import im;
+		char text[256];
+
+		snprintf(text, sizeof(text),
+			 "[Interface]\nPrivateKey=" KEY_A "\nAddress=10.2.0.2\nDNS=%s\n[Peer]\n"
+			 "PublicKey=" KEY_B "\nAllowedIPs=0.0.0.0/0\n",
+			 cases[i].dns);
+		mf_config_free(imported(text, "wg0.conf", &im));
+		assert_int_equal(im.n_notes, cases[i].found ? 2 : 1);
+		if (cases[i].found)
+			assert_non_null(strstr(im.notes[1].text, cases[i].found));
+		mf_import_free(&im);
+	}
 }
 
 static void names(void **state)
@@ -183,7 +215,7 @@ static void from_a_file(void **state)
 	mf_import_free(&im);
 	(void)close(fd);
 	(void)unlink(path);
-	assert_int_equal(mf_import_wireguard_file(path, &im, &errs), MF_E_SYSTEM);
+	assert_int_equal(mf_import_wireguard_file(path, &im, &errs), MF_E_NOT_FOUND);
 	assert_int_equal(errs.n, 1);
 	mf_config_errors_free(&errs);
 }
@@ -210,6 +242,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(a_provider),
+		cmocka_unit_test(resolvers),
 		cmocka_unit_test(names),
 		cmocka_unit_test(allowed_ips_against_model),
 		cmocka_unit_test(fwmark_and_auto_route),
