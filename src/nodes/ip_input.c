@@ -27,6 +27,8 @@ static enum mf_drop check(struct mf_pkt *p)
 		drop = mf_vnet_check(p);
 	if (!drop && p->gso_type != MF_GSO_NONE && p->segments == 1)
 		make_ordinary(p);
+	if (!drop && !mf_ip_ttl(p->data))
+		drop = MF_DROP_IP_TTL;
 	if (!drop)
 		drop = mf_ip_martian_source(p);
 	if (!drop)

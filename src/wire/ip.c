@@ -285,26 +285,6 @@ bool mf_ip_is_fragment(const struct mf_pkt *p)
 	return p->l4_off > sizeof(struct mf_ip6_hdr) && ip6_is_fragment(p);
 }
 
-enum mf_drop mf_ip_take_ttl(struct mf_pkt *p)
-{
-	if (p->ip_version == 4) {
-		struct mf_ip4_hdr *h = (void *)p->data;
-		uint16_t old = mf_csum_load(&h->ttl), check = mf_csum_load(&h->csum);
-
-		if (h->ttl <= 1)
-			return MF_DROP_IP_TTL;
-		h->ttl--;
-		mf_csum_store(&h->csum, mf_csum_update(check, old, mf_csum_load(&h->ttl)));
-	} else {
-		struct mf_ip6_hdr *h = (void *)p->data;
-
-		if (h->hop_limit <= 1)
-			return MF_DROP_IP_TTL;
-		h->hop_limit--;
-	}
-	return MF_DROP_NONE;
-}
-
 bool mf_ip_l4_csum_ok(const struct mf_pkt *p)
 {
 	size_t n = p->len - p->l4_off;

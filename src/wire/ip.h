@@ -35,9 +35,13 @@ bool mf_ip_is_fragment(const struct mf_pkt *p);
  * completed, L4 header whole)? What a UDP checksum of 0 means is the caller's business. */
 bool mf_ip_l4_csum_ok(const struct mf_pkt *p);
 
-/* Takes one from TTL or hop limit, for a packet to be forwarded. MF_DROP_IP_TTL if none is left (then
- * the packet is unchanged, as an ICMP error must quote it). */
-enum mf_drop mf_ip_take_ttl(struct mf_pkt *p);
+/* TTL or hop limit. A tunnel interface is a link: it takes nothing from it, but what has none left must
+ * not be sent (RFC 1812 5.3.1, RFC 8200 3). `ip` has a whole IP header. */
+static inline uint8_t mf_ip_ttl(const uint8_t *ip)
+{
+	return ip[0] >> 4 == 4 ? ip[offsetof(struct mf_ip4_hdr, ttl)]
+			       : ip[offsetof(struct mf_ip6_hdr, hop_limit)];
+}
 
 /* Hash of addresses, L4 protocol and ports (after mf_ip_input); the same for both directions of a
  * flow. Fragments hash by addresses only, so that all of them meet. Not for tables an attacker fills. */

@@ -23,7 +23,7 @@ static void ask(struct mf_pkt *p, size_t n)
 	mf_flow_hash(p);
 	mf_ip_set_ecn(p->data, MF_ECN_CE);
 	MF_ASSERT(mf_ip_ecn(p->data) == MF_ECN_CE);
-	mf_ip_take_ttl(p);
+	mf_ip_ttl(p->data);
 	to.b[1] ^= 0x55;
 	mf_nat_source(p, &to);
 	mf_nat_destination(p, &to);

@@ -326,11 +326,7 @@ static void test_set_ecn_and_ttl(void **state)
 		assert_memory_equal(b, want, n);
 		p.len = (uint32_t)n;
 		assert_int_equal(mf_ip_input(&p), MF_DROP_NONE);
-		assert_int_equal(mf_ip_take_ttl(&p), s.ttl > 1 ? MF_DROP_NONE : MF_DROP_IP_TTL);
-		if (s.ttl > 1)
-			s.ttl--;
-		slow_build(&s, want);
-		assert_memory_equal(b, want, n);
+		assert_int_equal(mf_ip_ttl(b), s.ttl);
 		assert_true(mf_ip_l4_csum_ok(&p));
 		b[n - 1] ^= 0x40;
 		assert_false(mf_ip_l4_csum_ok(&p));
