@@ -44,14 +44,14 @@ class Transfer:
         tcp, udp = json.loads(self.tcp.log()), json.loads(self.udp.log())
         stalls = [i["sum"]["start"] for i in tcp["intervals"] if i["sum"]["bytes"] == 0]
         assert not stalls, f"{who}: TCP stood still at {stalls}"
-        # A busy machine may lose one anywhere (wireguard-go's queues), but not when the keys change.
-        at_change = [t for t in self.pinger.missing if after - 2 < t < after + 3]
-        assert not at_change, f"{who}: pings lost at {at_change}, new keys at {after}"
-        assert sent - got <= 0.003 * sent and gap < 1.0, \
-            f"{who}: {sent - got} of {sent} pings lost, at {self.pinger.missing}, gap {gap:.2f} s"
+        # On a busy machine wireguard-go's socket overflows now and then (it keeps the small default
+        # buffer), and the kernel counts that. Nothing else may be lost.
+        overflowed = sum(e.host.snmp("UdpRcvbufErrors") for e in (self.a, self.b))
+        assert gap < 1.0, f"{who}: no answer for {gap:.2f} s"
+        assert sent - got <= overflowed, \
+            f"{who}: {sent - got} of {sent} pings lost, at {self.pinger.missing}, new keys at {after}"
         s = udp["end"]["sum"]
-        # wireguard-go drops what overflows its queues when the machine is busy: that is not keys.
-        assert s["lost_packets"] <= 0.002 * s["packets"], \
+        assert s["lost_packets"] <= overflowed, \
             f"{who}: {s['lost_packets']} of {s['packets']} datagrams lost"
 
 
