@@ -87,7 +87,8 @@ bool mf_worker_pass(struct mf_worker *w, mf_nsec now)
 {
 	/* The epoch first: whatever was unpublished before it began cannot be found below. */
 	uint64_t epoch = __atomic_load_n(&w->shared->epoch, __ATOMIC_SEQ_CST);
-	uint32_t work;
+	uint32_t work, in;
+	bool more;
 
 	w->snap = __atomic_load_n(&w->shared->snap, __ATOMIC_ACQUIRE);
 	work = obey_all(w, now);
@@ -98,15 +99,21 @@ bool mf_worker_pass(struct mf_worker *w, mf_nsec now)
 	}
 	if (!mf_jobs_pending(&w->jobs))
 		__atomic_store_n(&w->seen, epoch, __ATOMIC_RELEASE);
-	work += mf_graph_pass(&w->graph, now);
+	/* While somebody waits for a quiet point none of our jobs are left lying. */
+	mf_jobs_begin_pass(&w->jobs, w->seen == epoch);
+	in = mf_graph_pass(&w->graph, now);
+	more = in || (w->pg && w->pg->sent < w->pg->count);
 	if (mf_jobs_pending(&w->jobs)) {
+		if (!more)
+			mf_jobs_leave_none(&w->jobs);
 		mf_jobs_work(w);
 		mf_graph_drain(&w->graph);
 	}
+	work += in;
 	work += (uint32_t)mf_wheel_run(&w->wheel, now, w);
 	if (!work && w->n_workers > 1)
 		work += mf_jobs_help(w);
-	return work || (w->pg && w->pg->sent < w->pg->count);
+	return work || more;
 }
 
 bool mf_worker_sleep(struct mf_worker *w, mf_nsec *deadline)

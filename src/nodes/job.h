@@ -43,7 +43,8 @@ struct mf_open_message {
 
 struct mf_job {
 	uint8_t kind;
-	bool opened; /* by a helper: plaintexts are in place */
+	bool opened; /* plaintexts are in place */
+	uint8_t by;  /* the worker who did it */
 	uint8_t n_in, n_out;
 	uint32_t n_messages;           /* to seal: nonces claimed; to open: entries of message[] */
 	uint32_t mtu;                  /* to seal: plaintexts are padded no further */
@@ -61,7 +62,9 @@ struct mf_jobs {
 	uint32_t state[MF_JOBS]; /* atomic: enum mf_job_state */
 	uint32_t head, tail;     /* the owner's; job i is in slot i % MF_JOBS */
 	uint64_t helped;         /* jobs that other workers did for this one */
-	struct mf_job *job;      /* MF_JOBS of them */
+	uint64_t helped_before;  /* the same when the pass began */
+	uint32_t leave;     /* jobs that the owner leaves to helpers while it has input to read */
+	struct mf_job *job; /* MF_JOBS of them */
 };
 
 MF_MUST_CHECK mf_err mf_jobs_init(struct mf_jobs *jobs);
@@ -71,8 +74,15 @@ void mf_jobs_fini(struct mf_jobs *jobs);
 struct mf_job *mf_jobs_next(struct mf_worker *w);
 /* Publishes the job that mf_jobs_next returned. */
 void mf_jobs_publish(struct mf_worker *w);
-/* Does jobs and completes them in order, until the ring is empty or all that is left is in the hands
- * of helpers. */
+/* Before a pass reads its inputs: if somebody has helped since the last one and `may_leave`, some jobs are
+ * left to him in this one, so that he has work while the owner reads. Nothing came in: leave none. */
+void mf_jobs_begin_pass(struct mf_jobs *jobs, bool may_leave);
+static inline void mf_jobs_leave_none(struct mf_jobs *jobs)
+{
+	jobs->leave = 0;
+}
+/* Does jobs and completes them in order, until all that is left is in the hands of helpers, or left to
+ * them. */
 void mf_jobs_work(struct mf_worker *w);
 /* Jobs published and not completed. */
 static inline uint32_t mf_jobs_pending(const struct mf_jobs *jobs)
