@@ -83,6 +83,7 @@ static struct mf_worker *new_worker(struct mf_engine *e, unsigned index, uint32_
 	w->graph.now = now;
 	w->wg_output = mf_graph_find(&w->graph, "wg-output");
 	w->wg_input = mf_graph_find(&w->graph, "wg-input");
+	w->udp_output = mf_graph_find(&w->graph, "udp-output");
 	w->drop = mf_graph_find(&w->graph, "drop");
 	return w;
 }

@@ -24,7 +24,7 @@ static void send(struct mf_worker *w, const struct mf_order *o)
 	p->remote = o->to.remote;
 	p->local = o->to.local;
 	p->local_if = o->to.local_if;
-	mf_graph_put(&w->graph, mf_graph_find(&w->graph, "udp-output"), p);
+	mf_graph_put(&w->graph, w->udp_output, p);
 }
 
 static void release(const struct mf_udp_slot *slot)

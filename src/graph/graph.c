@@ -140,7 +140,7 @@ void mf_graph_watch(struct mf_graph *g, struct mf_trace *t)
 void mf_graph_absorb(struct mf_graph *g, struct mf_pkt *p, enum mf_verdict verdict)
 {
 	if (MF_UNLIKELY(p->trace != 0))
-		mf_trace_end(g->trace, p, verdict, g->now);
+		mf_trace_end(g->trace, p, verdict);
 	mf_pkt_free(p);
 }
 

@@ -156,12 +156,11 @@ void mf_trace_frame(struct mf_trace *t, const struct mf_node *node, struct mf_pk
 	}
 }
 
-void mf_trace_end(struct mf_trace *t, struct mf_pkt *p, enum mf_verdict verdict, mf_nsec now)
+void mf_trace_end(struct mf_trace *t, struct mf_pkt *p, enum mf_verdict verdict)
 {
 	uint32_t slot = slot_of(p);
 	struct mf_trace_record *r;
 
-	(void)now;
 	if (!owns(t, p)) {
 		p->trace = 0;
 		return;

@@ -59,7 +59,7 @@ void mf_trace_begin(struct mf_trace *t, uint16_t id);
  * two do nothing for a packet that another trace was watching, also when `t` is NULL. */
 void mf_trace_frame(struct mf_trace *t, const struct mf_node *node, struct mf_pkt **pkts,
 		    uint32_t n, mf_nsec now);
-void mf_trace_end(struct mf_trace *t, struct mf_pkt *p, enum mf_verdict verdict, mf_nsec now);
+void mf_trace_end(struct mf_trace *t, struct mf_pkt *p, enum mf_verdict verdict);
 void mf_trace_note(struct mf_trace *t, const struct mf_pkt *p, const char *note);
 /* `to` continues `from` (its record moves over). */
 void mf_trace_move(struct mf_pkt *to, struct mf_pkt *from);

@@ -11,9 +11,8 @@ enum { NEXT_WG_OUTPUT, NEXT_REJECT, NEXT_ICMP_ERROR, NEXT_DROP };
 static uint32_t look_up(const struct mf_snapshot *snap, const struct mf_pkt *p)
 {
 	if (p->ip_version == 4)
-		return mf_lpm_lookup4(snap->routes4,
-				      mf_load_be32(p->data + offsetof(struct mf_ip4_hdr, dst)));
-	return mf_lpm_lookup6(snap->routes6, p->data + offsetof(struct mf_ip6_hdr, dst));
+		return mf_lpm_lookup4(snap->routes4, mf_load_be32(mf_ip_dst_bytes(p)));
+	return mf_lpm_lookup6(snap->routes6, mf_ip_dst_bytes(p));
 }
 
 static uint16_t decide(const struct mf_snapshot *snap, struct mf_pkt *p)

@@ -47,4 +47,24 @@ struct mf_wg_iface {
 	uint32_t hop; /* index into hop[], for as long as the device lives */
 };
 
+/* The pair of addresses that is exchanged between the tunnel and a VPN; `inside` NULL: none is, one of
+ * them is not there or they are the same. */
+struct mf_translation {
+	const struct mf_addr *own, *inside;
+};
+
+static inline struct mf_translation
+mf_translation_of(const struct mf_snapshot *snap, const struct mf_next_hop *hop, uint8_t ip_version)
+{
+	struct mf_translation t = {
+		.own = ip_version == 4 ? &snap->tunnel4 : &snap->tunnel6,
+		.inside = ip_version == 4 ? &hop->inside4 : &hop->inside6,
+	};
+
+	if (!t.inside->family || !t.own->family ||
+	    memcmp(t.inside->b, t.own->b, mf_addr_len(t.own)) == 0)
+		t.inside = NULL;
+	return t;
+}
+
 #endif

@@ -331,15 +331,10 @@ void mf_open_complete(struct mf_worker *w, struct mf_job *job)
 /* Our address inside the VPN becomes the tunnel's own. */
 static void translate(const struct mf_snapshot *snap, const struct mf_next_hop *hop, struct mf_pkt *p)
 {
-	const struct mf_addr *inside = p->ip_version == 4 ? &hop->inside4 : &hop->inside6;
-	const struct mf_addr *own = p->ip_version == 4 ? &snap->tunnel4 : &snap->tunnel6;
-	size_t off = p->ip_version == 4 ? offsetof(struct mf_ip4_hdr, dst)
-					: offsetof(struct mf_ip6_hdr, dst);
-	size_t len = p->ip_version == 4 ? 4 : 16;
+	struct mf_translation t = mf_translation_of(snap, hop, p->ip_version);
 
-	if (inside->family && own->family && memcmp(p->data + off, inside->b, len) == 0 &&
-	    memcmp(inside->b, own->b, len) != 0)
-		mf_nat_destination(p, own);
+	if (t.inside && memcmp(mf_ip_dst_bytes(p), t.inside->b, mf_addr_len(t.inside)) == 0)
+		mf_nat_destination(p, t.own);
 }
 
 void mf_open_flush(struct mf_worker *w)

@@ -258,28 +258,18 @@ static void add(struct mf_worker *w, struct run *r, struct mf_wg_peer *peer,
 /* The packet's source becomes our address inside the VPN, if it is the tunnel's. */
 static void translate(const struct mf_snapshot *snap, const struct mf_next_hop *hop, struct mf_pkt *p)
 {
-	const struct mf_addr *inside = p->ip_version == 4 ? &hop->inside4 : &hop->inside6;
-	const struct mf_addr *own = p->ip_version == 4 ? &snap->tunnel4 : &snap->tunnel6;
-	size_t off = p->ip_version == 4 ? offsetof(struct mf_ip4_hdr, src)
-					: offsetof(struct mf_ip6_hdr, src);
-	size_t len = p->ip_version == 4 ? 4 : 16;
+	struct mf_translation t = mf_translation_of(snap, hop, p->ip_version);
 
-	if (inside->family && own->family && memcmp(p->data + off, own->b, len) == 0 &&
-	    memcmp(inside->b, own->b, len) != 0)
-		mf_nat_source(p, inside);
-}
-
-static const uint8_t *destination(const struct mf_pkt *p)
-{
-	return p->data + (p->ip_version == 4 ? offsetof(struct mf_ip4_hdr, dst)
-					     : offsetof(struct mf_ip6_hdr, dst));
+	if (t.inside && memcmp(mf_ip_src_bytes(p), t.own->b, mf_addr_len(t.own)) == 0)
+		mf_nat_source(p, t.inside);
 }
 
 /* Which peer, or why not. */
 static enum mf_drop choose(const struct mf_next_hop *hop, const struct mf_pkt *p,
 			   struct mf_wg_peer **peer)
 {
-	*peer = mf_wg_route(hop->device, destination(p), p->ip_version == 4 ? MF_AF_IP4 : MF_AF_IP6);
+	*peer = mf_wg_route(hop->device, mf_ip_dst_bytes(p),
+			    p->ip_version == 4 ? MF_AF_IP4 : MF_AF_IP6);
 	if (!*peer)
 		return MF_DROP_WG_NO_PEER;
 	if (!mf_wg_peer_path(*peer))

@@ -95,7 +95,8 @@ struct mf_shared {
 
 struct mf_worker {
 	struct mf_graph graph;
-	struct mf_node *wg_output, *wg_input, *drop; /* nodes that packets are put to from outside */
+	struct mf_node *wg_output, *wg_input, *udp_output,
+		*drop; /* nodes that packets are put to from outside */
 	struct mf_pkt_pool *pool;
 	struct mf_aead *aead;
 	const struct mf_snapshot *snap; /* for this pass */

@@ -60,6 +60,19 @@ static inline struct mf_addr mf_ip_dst(const struct mf_pkt *p)
 				  : mf_addr_ip6(p->data + offsetof(struct mf_ip6_hdr, dst));
 }
 
+/* The address where it stands in the packet: 4 or 16 bytes, network order. p->ip_version is 4 or 6. */
+static inline const uint8_t *mf_ip_src_bytes(const struct mf_pkt *p)
+{
+	return p->data + (p->ip_version == 4 ? offsetof(struct mf_ip4_hdr, src)
+					     : offsetof(struct mf_ip6_hdr, src));
+}
+
+static inline const uint8_t *mf_ip_dst_bytes(const struct mf_pkt *p)
+{
+	return p->data + (p->ip_version == 4 ? offsetof(struct mf_ip4_hdr, dst)
+					     : offsetof(struct mf_ip6_hdr, dst));
+}
+
 /* The same for bytes of which mf_ip_peek_len said that they are a packet. */
 static inline struct mf_addr mf_ip_bytes_src(const uint8_t *ip)
 {
