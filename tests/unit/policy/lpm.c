@@ -3,42 +3,10 @@
 
 #include <pthread.h>
 
+#include "failing_malloc.h"
 #include "lpm_model.h"
 #include "policy/lpm_bulk.h"
 #include "unit.h"
-
-/* The linker puts these in front of the real ones (see meson.build), so that memory can run out at a
- * chosen call. -1: never. */
-static __thread long calls_left = -1;
-
-void *__real_malloc(size_t n);
-void *__real_calloc(size_t n, size_t size);
-void *__real_realloc(void *p, size_t n);
-void *__wrap_malloc(size_t n);
-void *__wrap_calloc(size_t n, size_t size);
-void *__wrap_realloc(void *p, size_t n);
-
-static bool out_of_memory(void)
-{
-	if (calls_left > 0)
-		calls_left--;
-	return calls_left == 0;
-}
-
-void *__wrap_malloc(size_t n)
-{
-	return out_of_memory() ? NULL : __real_malloc(n);
-}
-
-void *__wrap_calloc(size_t n, size_t size)
-{
-	return out_of_memory() ? NULL : __real_calloc(n, size);
-}
-
-void *__wrap_realloc(void *p, size_t n)
-{
-	return out_of_memory() ? NULL : __real_realloc(p, n);
-}
 
 /* How addresses and values of a test look. */
 struct shape {

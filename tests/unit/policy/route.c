@@ -2,39 +2,8 @@
 #include "policy/route.h"
 
 #include "base/endian.h"
+#include "failing_malloc.h"
 #include "unit.h"
-
-/* See meson.build: memory runs out at the chosen call; -1: never. */
-static long calls_left = -1;
-
-void *__real_malloc(size_t n);
-void *__real_calloc(size_t n, size_t size);
-void *__real_realloc(void *p, size_t n);
-void *__wrap_malloc(size_t n);
-void *__wrap_calloc(size_t n, size_t size);
-void *__wrap_realloc(void *p, size_t n);
-
-static bool out_of_memory(void)
-{
-	if (calls_left > 0)
-		calls_left--;
-	return calls_left == 0;
-}
-
-void *__wrap_malloc(size_t n)
-{
-	return out_of_memory() ? NULL : __real_malloc(n);
-}
-
-void *__wrap_calloc(size_t n, size_t size)
-{
-	return out_of_memory() ? NULL : __real_calloc(n, size);
-}
-
-void *__wrap_realloc(void *p, size_t n)
-{
-	return out_of_memory() ? NULL : __real_realloc(p, n);
-}
 
 static struct mf_prefix prefix(const char *text)
 {
