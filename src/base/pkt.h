@@ -51,7 +51,11 @@ struct mf_pkt {
 	uint32_t trace;    /* trace record, 0 = none */
 	uint32_t segments; /* how many wire packets this stands for, 1 if gso_type is NONE */
 	void *owner;       /* whom the nodes between two edges agree on: a peer, a session */
-	uint64_t spare[2]; /* room for what later nodes agree on */
+	/* More of the packet, behind data/len: payload that somebody else keeps until this packet has
+	 * been sent. Only packets of the host stack on their way to an output have one. */
+	const uint8_t *tail;
+	uint32_t tail_len;
+	uint8_t ttl; /* hop limit of a datagram to send, 0: the system's */
 
 	/* Second line: where the packet's memory is and where a datagram comes from or goes to. */
 	uint8_t *room_start, *room_end; /* data may move between these */

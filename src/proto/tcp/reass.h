@@ -1,0 +1,57 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * reass - segments that came before their turn, in the packets they came in, sorted and without overlap.
+ *
+ * A packet in the queue has data/len trimmed to the payload that is still wanted; its sequence number
+ * stands in `segments` and its list in `next`. (gso_type is MF_GSO_NONE by then.)
+ */
+#ifndef MF_TCP_REASS_H
+#define MF_TCP_REASS_H
+
+#include "base/pkt.h"
+#include "proto/tcp/options.h"
+
+struct mf_tcp_reass {
+	struct mf_pkt *first, *last;
+	uint32_t n;     /* packets */
+	uint32_t bytes; /* payload */
+	/* RFC 2018 4: the blocks to report, the one that changed last first. */
+	struct mf_tcp_range recent[MF_TCP_SACK_MAX];
+	uint8_t n_recent;
+};
+
+/* Takes p (payload at data/len, beginning at `seq`, not before `rcv_nxt`), trimmed to what is new. false:
+ * all of it was there already, `*dup` (may be NULL) is the range for a D-SACK; p stays the caller's. Data
+ * that is there wins over data that comes (no rewriting of what was acknowledged). A p that covers
+ * whole packets frees them, and one in two pieces keeps the first only: the rest comes again. */
+bool mf_tcp_reass_add(struct mf_tcp_reass *q, struct mf_pkt *p, uint32_t seq, struct mf_tcp_range *dup);
+/* The packet that begins at or before rcv_nxt, trimmed to begin there; NULL: a gap. The caller owns it. */
+struct mf_pkt *mf_tcp_reass_take(struct mf_tcp_reass *q, uint32_t rcv_nxt);
+/* The SACK blocks for an ACK; returns how many of `max`. */
+uint8_t mf_tcp_reass_blocks(const struct mf_tcp_reass *q, struct mf_tcp_range *out, uint8_t max);
+/* Lets go of the packet furthest away, for memory; false: empty. Returns its bytes in *n. */
+bool mf_tcp_reass_prune(struct mf_tcp_reass *q, uint32_t *n);
+void mf_tcp_reass_clear(struct mf_tcp_reass *q);
+
+/* Sequence numbers compare modulo 2^32 (RFC 9293 3.4). */
+static inline bool mf_seq_lt(uint32_t a, uint32_t b)
+{
+	return (int32_t)(a - b) < 0;
+}
+
+static inline bool mf_seq_leq(uint32_t a, uint32_t b)
+{
+	return (int32_t)(a - b) <= 0;
+}
+
+static inline uint32_t mf_seq_max(uint32_t a, uint32_t b)
+{
+	return mf_seq_lt(a, b) ? b : a;
+}
+
+static inline uint32_t mf_seq_min(uint32_t a, uint32_t b)
+{
+	return mf_seq_lt(a, b) ? a : b;
+}
+
+#endif
