@@ -46,6 +46,23 @@
 	X(WG_RATE, "handshake above the rate limit of its source")                            \
 	X(WG_HANDSHAKE, "handshake message of an unknown peer, replayed, or out of state")    \
 	X(WG_COOKIE, "cookie reply that matches nothing we sent")                             \
+	/* host stack */                                                                      \
+	X(L4_TRUNCATED, "TCP, UDP or ICMP header not whole")                                  \
+	X(L4_CHECKSUM, "wrong TCP, UDP or ICMP checksum")                                     \
+	X(PROTOCOL, "a protocol that sessions cannot carry")                                  \
+	X(NO_SESSION, "belongs to no session and cannot begin one")                           \
+	X(SESSIONS_FULL, "the session table is full; answered with RST where it is TCP")      \
+	X(SESSIONS_SOURCE, "its source has as many sessions as it may have")                  \
+	X(HALF_OPEN_SOURCE, "its source has as many half-open sessions as it may have")       \
+	X(OUTBOUND_DOWN, "the interface cannot carry sessions now")                           \
+	X(OUTBOUND_BUSY, "the far side takes no more datagrams now")                          \
+	X(OUTBOUND_REFUSED, "the operating system refused the datagram")                      \
+	X(ICMP_UNMATCHED, "ICMP message that matches no session")                             \
+	X(FRAGMENT_OVERLAP, "fragments that overlap (RFC 5722)")                              \
+	X(FRAGMENT_INVALID, "a fragment of impossible length or place")                       \
+	X(FRAGMENT_TIMEOUT, "fragments whose rest did not come in 30 s")                      \
+	X(FRAGMENT_FULL, "too many datagrams wait for fragments")                             \
+	X(HANDOFF_FULL, "the queue to the worker that has the session is full")               \
 	/* edges and resources */                                                             \
 	X(BUFFERS, "no packet buffer free")                                                   \
 	X(TUN_SEND, "the TUN device refused the packet")                                      \

@@ -113,7 +113,12 @@ struct mf_config_cidr_set {
 	uint32_t n_files;
 };
 
-enum mf_config_action { MF_CONFIG_TO_INTERFACE, MF_CONFIG_TO_DROP, MF_CONFIG_TO_REJECT };
+enum mf_config_action {
+	MF_CONFIG_TO_INTERFACE,
+	MF_CONFIG_TO_DIRECT,
+	MF_CONFIG_TO_DROP,
+	MF_CONFIG_TO_REJECT,
+};
 
 /* A route as written: one criterion, one target. */
 struct mf_config_route {
@@ -144,6 +149,22 @@ struct mf_config_limits {
 	uint32_t staged_packets; /* per peer, kept while a handshake runs */
 };
 
+/* The built-in interface `direct`: the local internet, through sockets of our own. */
+struct mf_config_direct {
+	struct mf_config_src src;
+	const char *device; /* NULL: auto, the device of the default route */
+	bool fast_open;     /* answer an app's SYN before the far side has */
+};
+
+/* Sessions of the host stack: how many there may be, and when an idle one ends. Seconds. */
+struct mf_config_sessions {
+	struct mf_config_src src;
+	uint32_t max;                  /* of all workers together */
+	uint32_t per_source;           /* 0: three quarters of `max` */
+	uint32_t half_open_per_source; /* TCP sessions that are not established yet */
+	uint32_t tcp_idle, udp, udp_dns, udp_quic, echo;
+};
+
 struct mf_config_app_routing {
 	struct mf_config_src src;
 	bool enabled;                   /* false too when the section is left out */
@@ -161,6 +182,8 @@ struct mf_config {
 	struct mf_config_cidr_set *cidr_sets;
 	uint32_t n_cidr_sets;
 	struct mf_config_app_routing app_routing;
+	struct mf_config_direct direct;
+	struct mf_config_sessions sessions;
 	struct mf_config_limits limits;
 	/* What destination lookup runs on, whether app routing is on or off (design rules 1 and 7). */
 	struct mf_config_rule *rules;

@@ -15,6 +15,7 @@
 #include "graph/graph.h"
 #include "graph/port.h"
 #include "graph/trace.h"
+#include "host/host.h"
 #include "nodes/worker.h"
 #include "policy/route.h"
 #include "proto/wg/wg.h"
@@ -65,6 +66,9 @@ struct mf_apply_report {
 	uint32_t interfaces_added, interfaces_changed, interfaces_removed;
 	uint32_t peers_added, peers_changed, peers_removed;
 	uint32_t routes;
+	/* Running sessions of the host stack: their route leads where it led; it leads elsewhere now, they
+	 * stay and new ones take the new route; they are being ended because of that. */
+	uint32_t sessions_kept, sessions_moved, sessions_closed;
 };
 
 /* Makes the engine do what the profile says; the first time and for every reload. Sessions of peers that
@@ -124,6 +128,23 @@ struct mf_why {
 };
 void mf_engine_why(struct mf_engine *e, const struct mf_addr *dst, struct mf_why *out);
 
+/* What `mf_engine_apply` does to sessions whose route leads elsewhere now: leaves them (false, and what
+ * holds at the start) or ends them. Holds for the next call only. */
+void mf_engine_drop_sessions(struct mf_engine *e, bool drop);
+
+/* Sessions of the host stack: slot i of a worker, i below mf_engine_session_slots; false: empty. A session
+ * may end or change meanwhile; what is returned was true at one moment. */
+uint32_t mf_engine_session_slots(const struct mf_engine *e, unsigned worker);
+bool mf_engine_session(const struct mf_engine *e, unsigned worker, uint32_t i,
+		       struct mf_session_facts *out);
+/* Asks the worker to end one. MF_E_NOT_FOUND: there is no such session. */
+MF_MUST_CHECK mf_err mf_engine_session_close(struct mf_engine *e, unsigned worker,
+					     struct mf_flow_ref ref);
+/* Sums over all workers; `sessions` too. */
+void mf_engine_host_counters(const struct mf_engine *e, struct mf_host_counters *sum,
+			     struct mf_tcp_counters *tcp);
+void mf_engine_hop_totals(const struct mf_engine *e, uint32_t hop, struct mf_hop_totals *out);
+
 /* Worker i, for reading its counters (mf_counter_read) and for starting its thread. */
 struct mf_worker *mf_engine_worker(struct mf_engine *e, unsigned i);
 unsigned mf_engine_worker_count(const struct mf_engine *e);
@@ -146,6 +167,9 @@ bool mf_engine_tracing(const struct mf_engine *e);
 
 /* Installs the worker's TUN queue; before its thread starts. */
 void mf_worker_set_tun(struct mf_worker *w, const struct mf_tun_port *port);
+/* Installs what carries the sessions of `direct`; before its thread starts. Without one a route to direct is
+ * answered with "unreachable" (MF_DROP_OUTBOUND_DOWN). */
+void mf_worker_set_direct(struct mf_worker *w, struct mf_outbound *direct);
 /* Lets go of all UDP ports; when its thread has ended. mf_engine_free does it, too. */
 void mf_worker_release_ports(struct mf_worker *w);
 

@@ -31,17 +31,17 @@ enum mf_stream_event {
 };
 
 /* X(NAME, "text"): why a stream could not be opened, or ended before its time. */
-#define MF_STREAM_ERROR_LIST(X)                                                \
-	X(NONE, "no error")                                                    \
-	X(REFUSED, "connection refused")                                       \
-	X(RESET, "connection reset by the far side")                           \
-	X(TIMED_OUT, "the far side does not answer")                           \
-	X(HOST_UNREACHABLE, "host unreachable")                                \
-	X(NET_UNREACHABLE, "network unreachable")                              \
-	X(PROHIBITED, "prohibited by a firewall")                              \
-	X(NO_DEVICE, "no egress device")                                       \
-	X(NO_RESOURCES, "out of descriptors, ports or memory")                 \
-	X(UNSUPPORTED, "this interface cannot carry it")                       \
+#define MF_STREAM_ERROR_LIST(X)                                \
+	X(NONE, "no error")                                    \
+	X(REFUSED, "connection refused")                       \
+	X(RESET, "connection reset by the far side")           \
+	X(TIMED_OUT, "the far side does not answer")           \
+	X(HOST_UNREACHABLE, "host unreachable")                \
+	X(NET_UNREACHABLE, "network unreachable")              \
+	X(PROHIBITED, "prohibited by a firewall")              \
+	X(NO_DEVICE, "no egress device")                       \
+	X(NO_RESOURCES, "out of descriptors, ports or memory") \
+	X(UNSUPPORTED, "this interface cannot carry it")       \
 	X(OTHER, "the operating system reports another error")
 enum mf_stream_error {
 #define X(name, text) MF_STREAM_E_##name,
@@ -78,7 +78,7 @@ struct mf_stream {
 };
 
 struct mf_stream_info {
-	mf_nsec rtt; /* of the far half, 0: unknown */
+	mf_nsec rtt;     /* of the far half, 0: unknown */
 	char device[16]; /* that it goes out through; empty: unknown */
 };
 

@@ -16,7 +16,13 @@
 /* Longer packets would not fit a UDP datagram once they are sealed: 65507 less 32. */
 enum { MF_WG_MTU_MAX = 65475 };
 
-enum mf_hop_kind { MF_HOP_NONE, MF_HOP_DROP, MF_HOP_REJECT, MF_HOP_WG };
+enum mf_hop_kind {
+	MF_HOP_NONE,
+	MF_HOP_DROP,
+	MF_HOP_REJECT,
+	MF_HOP_WG,
+	MF_HOP_SESSION, /* sessions of the host stack, carried on by an outbound: direct, a proxy */
+};
 
 /* Where a route leads: one for each interface of the profile, and the built-in ones. */
 struct mf_next_hop {
@@ -31,7 +37,13 @@ struct mf_next_hop {
 };
 
 /* Values in the prefix tables are indices into hop[]; 0 is "no route". */
-enum { MF_HOP_ID_NONE, MF_HOP_ID_DROP, MF_HOP_ID_REJECT, MF_HOP_ID_FIRST_INTERFACE };
+enum {
+	MF_HOP_ID_NONE,
+	MF_HOP_ID_DROP,
+	MF_HOP_ID_REJECT,
+	MF_HOP_ID_DIRECT,
+	MF_HOP_ID_FIRST_INTERFACE
+};
 
 struct mf_snapshot {
 	uint64_t generation;

@@ -47,19 +47,19 @@ const char *mf_tcp_state_name(enum mf_tcp_state s);
 enum mf_tcp_event {
 	MF_TCP_EV_CONNECTED = 1 << 0, /* the handshake is complete */
 	MF_TCP_EV_READABLE = 1 << 1,  /* more in-order bytes */
-	MF_TCP_EV_EOF = 1 << 2,       /* the peer's FIN is in order: nothing follows what is queued */
-	MF_TCP_EV_ROOM = 1 << 3,      /* acknowledged: there is more room to send */
-	MF_TCP_EV_CLOSED = 1 << 4,    /* the connection has ended; mf_tcp_info says why */
+	MF_TCP_EV_EOF = 1 << 2,    /* the peer's FIN is in order: nothing follows what is queued */
+	MF_TCP_EV_ROOM = 1 << 3,   /* acknowledged: there is more room to send */
+	MF_TCP_EV_CLOSED = 1 << 4, /* the connection has ended; mf_tcp_info says why */
 };
 
 /* Why a connection ended. */
 enum mf_tcp_end {
 	MF_TCP_END_NONE,
-	MF_TCP_END_DONE,    /* both sides had closed */
-	MF_TCP_END_RESET,   /* RST from the peer */
-	MF_TCP_END_ABORTED, /* mf_tcp_abort */
-	MF_TCP_END_TIMEOUT, /* the peer did not answer: handshake, data, probes or keepalive */
-	MF_TCP_END_REFUSED, /* RST to our SYN */
+	MF_TCP_END_DONE,        /* both sides had closed */
+	MF_TCP_END_RESET,       /* RST from the peer */
+	MF_TCP_END_ABORTED,     /* mf_tcp_abort */
+	MF_TCP_END_TIMEOUT,     /* the peer did not answer: handshake, data, probes or keepalive */
+	MF_TCP_END_REFUSED,     /* RST to our SYN */
 	MF_TCP_END_UNREACHABLE, /* ICMP, before the connection was established */
 };
 
@@ -196,7 +196,8 @@ bool mf_tcp_may_reuse(const struct mf_tcp *c, const struct mf_pkt *syn);
 /* ICMP about a segment that we have sent, with the sequence number that it quotes (RFC 5927: ignored if
  * that is not in flight). The new MTU of the path, or hard unreachability (matters only before the
  * connection is established). */
-void mf_tcp_path_mtu(struct mf_tcp_env *env, struct mf_tcp *c, uint32_t mtu, uint32_t seq, mf_nsec now);
+void mf_tcp_path_mtu(struct mf_tcp_env *env, struct mf_tcp *c, uint32_t mtu, uint32_t seq,
+		     mf_nsec now);
 void mf_tcp_unreachable(struct mf_tcp_env *env, struct mf_tcp *c, uint32_t seq);
 
 struct mf_tcp_info {

@@ -1,0 +1,30 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * owners - which worker has a session, for the packets that reach another one: the first packets of a UDP
+ * mapping to a new destination before the TUN has learned its queue, and fragments.
+ *
+ * Shared by all workers, without locks: cells of one 64-bit word, claimed and given up by
+ * compare-and-swap. Holds hashes, not keys; two sessions with one hash are served by one worker.
+ */
+#ifndef MF_FLOW_OWNERS_H
+#define MF_FLOW_OWNERS_H
+
+#include "base/base.h"
+
+struct mf_owners;
+
+/* For up to `max` sessions of all workers together. NULL: out of memory. */
+struct mf_owners *mf_owners_new(uint32_t max);
+void mf_owners_free(struct mf_owners *o);
+
+enum { MF_OWNER_NONE = -1 };
+
+/* Who has it, or MF_OWNER_NONE. Any worker. */
+int mf_owners_find(const struct mf_owners *o, uint64_t hash);
+/* Claims it for `worker` unless somebody has it: returns who has it now. When there is no room the
+ * answer is `worker`: the session is then merely not known to others. */
+int mf_owners_claim(struct mf_owners *o, uint64_t hash, unsigned worker);
+/* By who has claimed it. */
+void mf_owners_release(struct mf_owners *o, uint64_t hash, unsigned worker);
+
+#endif

@@ -1,0 +1,163 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * internal - a worker's host stack as its own files see it. One file for each kind of session (tcp.c, udp.c,
+ * echo.c), one for what comes in pieces (reass.c) or as an error (icmp.c), and host.c for what they share.
+ */
+#ifndef MF_HOST_INTERNAL_H
+#define MF_HOST_INTERNAL_H
+
+#include "base/wheel.h"
+#include "flow/table.h"
+#include "host/host.h"
+#include "proto/tcp/conn.h"
+
+struct mf_session;
+struct mf_host;
+
+/* What the kinds of sessions do differently. */
+struct mf_session_ops {
+	/* Something has happened (packets, readiness, a timer): do all that can be done now, up to a fair
+	 * share. Returns true if there is more to do at once. May end the session. */
+	bool (*turn)(struct mf_host *h, struct mf_session *s);
+	/* Ends it: tells the far side, and the app if `tell_app`. mf_session_free follows. */
+	void (*close)(struct mf_host *h, struct mf_session *s, bool tell_app);
+};
+
+/* Published for other threads; see session.h. */
+struct mf_session_public {
+	uint32_t seq; /* odd: being written */
+	uint32_t pad;
+	struct mf_session_facts facts;
+};
+
+struct mf_session {
+	struct mf_flow flow; /* first */
+	struct mf_session_public pub;
+	struct mf_session_facts facts; /* ours: pub gets a copy at the end of a turn */
+	const struct mf_session_ops *ops;
+	struct mf_host *host;
+	struct mf_timer timer;           /* in host->wheel; see mf_session_arm */
+	mf_nsec idle_at;                 /* when the time-out ends it */
+	struct mf_session *next, **prev; /* the list it is on: ready, or of its source */
+	struct mf_session *source_next;
+	struct mf_source *source;
+	uint64_t rate_bytes_up, rate_bytes_down; /* totals when facts.rate_* were taken */
+	bool ready;                              /* on the ready list */
+	bool half_open;                          /* counts in its source's half_open */
+	union {
+		struct {
+			struct mf_tcp conn;
+			struct mf_stream stream;
+			/* enum in tcp.c */
+			uint8_t far;                      /* how far the stream is */
+			bool read_blocked, write_blocked; /* the outbound said "no more" */
+			bool bulk;                        /* the last read filled a large packet */
+			bool shut;                        /* stream_shutdown has been called */
+		} tcp;
+		struct {
+			struct mf_dgram dgram;
+			/* The last remotes, for counting and for the time-out's kind. */
+			uint32_t remote_hash[4];
+			bool replied;
+		} udp;
+		struct {
+			struct mf_dgram dgram;
+			uint16_t id; /* as the app has it */
+		} echo;
+	};
+};
+
+/* One source address: how much it has open. Fixed pool, by hash; freed when empty. */
+struct mf_source {
+	struct mf_addr addr;
+	uint32_t sessions, half_open;
+	struct mf_source *next;
+};
+
+struct mf_reass;
+
+struct mf_host {
+	unsigned worker;
+	struct mf_host_config cfg;
+	struct mf_host_port port;
+	struct mf_pkt_pool *pool;
+	struct mf_owners *owners;
+	struct mf_flow_table *table;
+	struct mf_wheel wheel;
+	mf_nsec now;
+	struct mf_tcp_env tcp;
+	struct mf_session *ready_first, **ready_last;
+	uint32_t n_ready;
+	uint32_t strays;
+	struct mf_source *sources, *source_free; /* array; free list */
+	struct mf_source **source_slot;          /* hash table */
+	uint32_t source_mask;
+	struct mf_reass *reass;
+	mf_nsec icmp_full_at; /* token bucket of ICMP errors to apps */
+	struct mf_session *time_wait_first,
+		**time_wait_last; /* oldest first: they go when room is short */
+	uint32_t n_time_wait;
+	struct mf_host_counters count;
+	struct mf_hop_totals hop[MF_HOST_HOPS];
+};
+
+/* ---- host.c ------------------------------------------------------------------------------------ */
+
+/* The key of a packet's session: of the app's end alone for UDP and echo. false: the L4 header is not
+ * whole. */
+bool mf_host_key(const struct mf_pkt *p, struct mf_flow_key *k);
+/* The session of a packet, or a new one of this kind; NULL: the packet has been dropped, refused or handed
+ * to another worker. `*fresh` tells. A new one is in the table, has its source counted, facts filled in
+ * (app, dst, hop, started) and nothing else. */
+struct mf_session *mf_host_session(struct mf_host *h, struct mf_pkt *p, bool may_open,
+				   const struct mf_session_ops *ops, bool *fresh);
+/* Out of the table and of every list; what its kind holds must be gone. */
+void mf_session_free(struct mf_host *h, struct mf_session *s);
+/* Puts it on the ready list: it gets a turn in the next mf_host_run. */
+void mf_session_ready(struct mf_session *s);
+/* It gets a turn at `at` or before (the earliest of several); MF_NEVER: nothing to wait for but the
+ * idle time-out, which this respects by itself. */
+void mf_session_arm(struct mf_session *s, mf_nsec at);
+/* Traffic: counts, and moves the idle time-out. Payload bytes and wire packets. */
+void mf_session_up(struct mf_session *s, size_t bytes, uint32_t packets);
+void mf_session_down(struct mf_session *s, size_t bytes, uint32_t packets);
+void mf_session_publish(struct mf_session *s);
+/* The session is established: no longer half open. */
+void mf_session_opened(struct mf_session *s);
+/* The idle time-out of its kind, from the configuration. */
+mf_nsec mf_session_timeout(const struct mf_host *h, const struct mf_session *s);
+
+void mf_host_drop(struct mf_host *h, struct mf_pkt *p, enum mf_drop reason);
+void mf_host_emit(struct mf_host *h, struct mf_pkt *p);
+
+/* ---- tcp.c, udp.c, echo.c ------------------------------------------------------------------------ */
+
+extern const struct mf_session_ops mf_session_tcp, mf_session_udp, mf_session_echo;
+
+/* An ICMP error from the app's side (or a router there) about a packet that we sent it: `quoted` is the
+ * quoted IP packet, at least 8 bytes of L4 header. */
+void mf_session_tcp_icmp(struct mf_host *h, struct mf_session *s, const struct mf_pkt *error,
+			 const uint8_t *quoted, size_t len);
+
+/* ---- icmp.c -------------------------------------------------------------------------------------- */
+
+/* To the app: an ICMP error about a packet that it has sent. `quote` is the start of that packet as the app
+ * sent it: IP header and at least 8 bytes; `offender` as source, family 0: the packet's destination. Limited
+ * to 1000 a second. */
+void mf_host_icmp_error(struct mf_host *h, const uint8_t *quote, size_t len,
+			const struct mf_addr *offender, uint8_t type, uint8_t code, uint32_t mtu);
+
+/* ---- reass.c ------------------------------------------------------------------------------------- */
+
+/* Bounded reassembly (RFC 791, RFC 8200 4.5, RFC 5722: overlap drops all; RFC 1858, RFC 3128): takes a
+ * fragment; returns the whole packet when it was the last one missing (after mf_ip_input), else NULL. */
+struct mf_reass *mf_reass_new(struct mf_pkt_pool *pool, uint32_t max_datagrams, uint64_t max_bytes);
+void mf_reass_free(struct mf_reass *r);
+struct mf_pkt *mf_reass_add(struct mf_reass *r, struct mf_pkt *p, mf_nsec now,
+			    void (*drop)(void *ctx, struct mf_pkt *p, enum mf_drop reason),
+			    void *ctx, void (*absorb)(void *ctx, struct mf_pkt *p));
+/* Drops what has waited for more than 30 s; returns the next deadline or MF_NEVER. */
+mf_nsec mf_reass_expire(struct mf_reass *r, mf_nsec now,
+			void (*drop)(void *ctx, struct mf_pkt *p, enum mf_drop reason), void *ctx);
+
+#endif
