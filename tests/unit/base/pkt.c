@@ -71,7 +71,9 @@ static void test_random_against_a_stack(void **state)
 			check_fresh(p, c);
 			if (n_freed[c]) /* last given, first taken */
 				assert_ptr_equal(p, freed[c][--n_freed[c]]);
-			memset(p->spare, 0xff, sizeof(p->spare));
+			p->tail = p->data;
+			p->tail_len = UINT32_MAX;
+			p->ttl = 0xff;
 			p->owner = p;
 			p->data += 16;
 			p->len = 99;
