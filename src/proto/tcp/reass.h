@@ -3,7 +3,8 @@
  * reass - segments that came before their turn, in the packets they came in, sorted and without overlap.
  *
  * A packet in the queue has data/len trimmed to the payload that is still wanted; its sequence number
- * stands in `segments` and its list in `next`. (gso_type is MF_GSO_NONE by then.)
+ * stands in `segments` and its neighbours in `next` and `owner`. (gso_type is MF_GSO_NONE by then.)
+ * Sequence numbers in the queue are less than 2^31 apart: the window sees to that.
  */
 #ifndef MF_TCP_REASS_H
 #define MF_TCP_REASS_H
@@ -15,17 +16,26 @@ struct mf_tcp_reass {
 	struct mf_pkt *first, *last;
 	uint32_t n;     /* packets */
 	uint32_t bytes; /* payload */
+	uint64_t held;  /* packet memory: mf_tcp_pkt_held of each */
 	/* RFC 2018 4: the blocks to report, the one that changed last first. */
 	struct mf_tcp_range recent[MF_TCP_SACK_MAX];
 	uint8_t n_recent;
 };
 
-/* Takes p (payload at data/len, beginning at `seq`, not before `rcv_nxt`), trimmed to what is new. false:
- * all of it was there already, `*dup` (may be NULL) is the range for a D-SACK; p stays the caller's. Data
- * that is there wins over data that comes (no rewriting of what was acknowledged). A p that covers
- * whole packets frees them, and one in two pieces keeps the first only: the rest comes again. */
-bool mf_tcp_reass_add(struct mf_tcp_reass *q, struct mf_pkt *p, uint32_t seq, struct mf_tcp_range *dup);
-/* The packet that begins at or before rcv_nxt, trimmed to begin there; NULL: a gap. The caller owns it. */
+/* The packet memory that p keeps from others, whatever is in it. */
+static inline uint64_t mf_tcp_pkt_held(const struct mf_pkt *p)
+{
+	return p->flags & MF_PKT_LARGE ? MF_PKT_LARGE_MAX : MF_PKT_SMALL_MAX;
+}
+
+/* Takes p (payload at data/len, not empty, beginning at `seq`, not before `rcv_nxt`), trimmed to what is
+ * new at its ends: data that is there wins over data that comes. Packets that p covers on all sides
+ * are freed. false: all of it was there already, `*dup` (may be NULL) is the range for a D-SACK; p
+ * stays the caller's. */
+bool mf_tcp_reass_add(struct mf_tcp_reass *q, struct mf_pkt *p, uint32_t seq,
+		      struct mf_tcp_range *dup);
+/* The packet that holds the byte rcv_nxt, trimmed to begin there; NULL: a gap. The caller owns it. What
+ * ended before is freed. Call it until NULL whenever rcv_nxt has moved: SACK blocks follow. */
 struct mf_pkt *mf_tcp_reass_take(struct mf_tcp_reass *q, uint32_t rcv_nxt);
 /* The SACK blocks for an ACK; returns how many of `max`. */
 uint8_t mf_tcp_reass_blocks(const struct mf_tcp_reass *q, struct mf_tcp_range *out, uint8_t max);
