@@ -283,10 +283,7 @@ static void find_target(struct mf_loader *l, struct mf_config_route *r)
 		return;
 	}
 	if (!strcmp(r->to, "direct")) {
-		mf_config_error(
-			l->errs, pos,
-			"`to: direct` is not supported yet by this version; name an interface, "
-			"`drop` or `reject`");
+		r->action = MF_CONFIG_TO_DIRECT;
 		return;
 	}
 	for (uint32_t i = 0; i < l->cfg->n_interfaces; i++) {
@@ -327,10 +324,23 @@ static void check_route(struct mf_loader *l, struct mf_config_route *r)
 		find_target(l, r);
 }
 
+/* Our own sockets would go round in the tunnel for ever. */
+static void check_direct(struct mf_loader *l)
+{
+	const struct mf_config_direct *d = &l->cfg->direct;
+
+	if (d->device && l->cfg->tunnel.name && !strcmp(d->device, l->cfg->tunnel.name))
+		mf_config_error(l->errs, mf_load_pos(&d->src, "device"),
+				"`%s` is the tunnel itself; name the device that leads to the "
+				"internet, or `auto`",
+				d->device);
+}
+
 void mf_load_check(struct mf_loader *l)
 {
 	struct mf_config *cfg = l->cfg;
 
+	check_direct(l);
 	check_mtu(l, &cfg->tunnel.src, cfg->tunnel.mtu, &cfg->tunnel.addresses);
 	check_addresses(l, &cfg->tunnel.addresses);
 	for (uint32_t i = 0; i < cfg->n_interfaces; i++)

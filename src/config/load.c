@@ -130,7 +130,7 @@ static void set_text(struct mf_loader *l, const struct mf_field *f, const struct
 {
 	const char *text = scalar(l, f, node);
 
-	if (!text)
+	if (!text || (f->zero && !strcmp(text, f->zero)))
 		return;
 	if (!*text || (f->type == MF_FIELD_NAME && !mf_value_name(text)))
 		not_of_form(l, f, node, "");

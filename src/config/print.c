@@ -65,7 +65,7 @@ static bool has_value(const struct mf_field *f, const void *section)
 	case MF_FIELD_NAME:
 	case MF_FIELD_TEXT:
 	case MF_FIELD_FILE:
-		return *(const char *const *)at(section, f->at);
+		return f->zero || *(const char *const *)at(section, f->at);
 	case MF_FIELD_SECRET_KEY:
 		return has_secret(f, section);
 	case MF_FIELD_PREFIX:
@@ -191,6 +191,16 @@ static void print_sections(struct printer *p, const struct mf_field *f, const vo
 	}
 }
 
+static void print_text(struct printer *p, const struct mf_field *f, const void *section)
+{
+	const char *text = *(const char *const *)at(section, f->at);
+
+	if (text)
+		mf_value_print_scalar(text, p->out);
+	else
+		mf_text_printf(p->out, "%s", f->zero);
+}
+
 static void print_scalar(struct printer *p, const struct mf_field *f, const void *section)
 {
 	mf_text_printf(p->out, " ");
@@ -216,7 +226,7 @@ static void print_scalar(struct printer *p, const struct mf_field *f, const void
 		print_host(p, at(section, f->at));
 		break;
 	default:
-		mf_value_print_scalar(*(const char *const *)at(section, f->at), p->out);
+		print_text(p, f, section);
 		break;
 	}
 	mf_text_printf(p->out, "\n");
@@ -256,7 +266,7 @@ static bool is_default(struct printer *p, const struct mf_field *f, const void *
 	if (f->type == MF_FIELD_MAP && !f->required && !f->def_text) {
 		print_section(&probe, f->sub, at(section, f->at), 0, true);
 		same = text.s && !strcmp(text.s, "{}\n");
-	} else if (f->def && f->type != MF_FIELD_NAME) {
+	} else if (f->def && (f->type != MF_FIELD_NAME || f->zero)) {
 		print_scalar(&probe, f, section);
 		same = text.s && !strncmp(text.s + 1, f->def, strlen(f->def)) &&
 		       text.s[1 + strlen(f->def)] == '\n';

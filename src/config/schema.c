@@ -239,10 +239,34 @@ static const struct mf_field interface_fields[] = {
 	  .doc = "Not in this version. DNS servers that this VPN offers." },
 };
 
-static const struct mf_schema interface_schema =
-	SCHEMA(mf_config_interface, "interfaces[]", interface_fields,
-	       "Where traffic can be sent. The built-in targets `drop` and `reject` need no entry "
-	       "here.");
+static const struct mf_schema interface_schema = SCHEMA(
+	mf_config_interface, "interfaces[]", interface_fields,
+	"Where traffic can be sent. The built-in targets `direct`, `drop` and `reject` need no "
+	"entry here.");
+
+static const struct mf_field direct_fields[] = {
+	{ .key = "device",
+	  .type = MF_FIELD_NAME,
+	  AT(mf_config_direct, device),
+	  .zero = "auto",
+	  .def = "auto",
+	  .doc = "Network device that sessions leave through. `auto`: that of the default route, "
+		 "followed when it changes.",
+	  .example = "wlan0" },
+	{ .key = "fast_open",
+	  .type = MF_FIELD_BOOL,
+	  AT(mf_config_direct, fast_open),
+	  .def = "false",
+	  .doc = "`true`: an app's TCP connection is accepted before the far side has answered, "
+		 "which saves a round trip. The app then cannot tell a refused connection from one "
+		 "that was reset.",
+	  .example = "true" },
+};
+
+static const struct mf_schema direct_schema =
+	SCHEMA(mf_config_direct, "direct", direct_fields,
+	       "The built-in interface `direct`: the local internet, through sockets of our own "
+	       "that cannot fall back into the tunnel.");
 
 static const struct mf_field cidr_set_fields[] = {
 	{ .key = "cidrs",
@@ -287,9 +311,8 @@ static const struct mf_field route_fields[] = {
 	  .type = MF_FIELD_TEXT,
 	  AT(mf_config_route, to),
 	  .required = true,
-	  .doc = "The name of an interface, `drop` (silently) or `reject` (TCP gets a RST, the "
-		 "rest as "
-		 "`drop`). `direct` is not in this version.",
+	  .doc = "The name of an interface, `drop` (silently), `reject` (TCP gets a RST, the "
+		 "rest as `drop`), or `direct` (the local internet, outside every VPN).",
 	  .example = "home-vpn" },
 };
 
@@ -326,6 +349,62 @@ static const struct mf_schema app_routing_schema =
 	       "`::/0` must be among them: each, if the tunnel has addresses of that family; at "
 	       "least one, "
 	       "if it has none.");
+
+enum { DAY = 24 * 60 * 60 };
+#define SECONDS(name, text_def, text_doc, text_example)                                         \
+	{                                                                                       \
+		.key = #name, .type = MF_FIELD_NUMBER, NUM(mf_config_sessions, name), .min = 1, \
+		.max = 31 * DAY, .def = text_def, .doc = text_doc, .example = text_example,     \
+	}
+
+static const struct mf_field sessions_fields[] = {
+	{ .key = "max",
+	  .type = MF_FIELD_NUMBER,
+	  NUM(mf_config_sessions, max),
+	  .min = 64,
+	  .max = 1 << 20,
+	  .def = "16384",
+	  .doc = "Sessions that there may be at a time, of all kinds. A new one beyond that is "
+		 "refused (TCP gets a RST); old ones stay. Fixed while the program runs.",
+	  .example = "16384" },
+	{ .key = "per_source",
+	  .type = MF_FIELD_NUMBER,
+	  NUM(mf_config_sessions, per_source),
+	  .min = 1,
+	  .max = 1 << 20,
+	  .zero = "auto",
+	  .def = "auto",
+	  .doc = "How many of them one source address may have. `auto`: three quarters of `max`.",
+	  .example = "4096" },
+	{ .key = "half_open_per_source",
+	  .type = MF_FIELD_NUMBER,
+	  NUM(mf_config_sessions, half_open_per_source),
+	  .min = 1,
+	  .max = 1 << 20,
+	  .def = "1024",
+	  .doc = "How many TCP sessions that are not established yet one source address may have.",
+	  .example = "1024" },
+	SECONDS(tcp_idle, "7440",
+		"Seconds after which a TCP session ends that nothing is said on (RFC 5382, REQ-5: "
+		"at least 2 h 4 min).",
+		"7440"),
+	SECONDS(udp, "300",
+		"The same for UDP: how long a mapping lasts after its last datagram (RFC 4787, "
+		"REQ-5: at least 2 min, 5 min recommended).",
+		"300"),
+	SECONDS(udp_dns, "10", "The same for a UDP mapping that has spoken to port 53 only.", "10"),
+	SECONDS(udp_quic, "180",
+		"The same for a UDP mapping that has spoken to port 443 only, where QUIC is. RFC "
+		"9308, 4.2, asks for 2 min at least; clients that want to keep a quiet connection "
+		"send something every 30 s or so, so a longer time mostly keeps dead ones.",
+		"180"),
+	SECONDS(echo, "60", "The same for `ping` (RFC 5508, REQ-2: at least 1 min).", "60"),
+};
+
+static const struct mf_schema sessions_schema = SCHEMA(
+	mf_config_sessions, "sessions", sessions_fields,
+	"Sessions of the host stack: what goes `direct`, and later to proxies. How many there "
+	"may be, and when an idle one ends.");
 
 static const struct mf_field limits_fields[] = {
 	{ .key = "memory",
@@ -383,6 +462,12 @@ static const struct mf_field profile_fields[] = {
 	  .sub = &interface_schema,
 	  .doc = "Where traffic can be sent.",
 	  .example = "see [interfaces[]](#interfaces)" },
+	{ .key = "direct",
+	  .type = MF_FIELD_MAP,
+	  AT(mf_config, direct),
+	  .sub = &direct_schema,
+	  .doc = "The built-in interface `direct`.",
+	  .example = "{ device: auto }" },
 	{ .key = "domain_sets",
 	  .type = MF_FIELD_LATER,
 	  .doc = "Not in this version. Named lists of domains." },
@@ -403,6 +488,12 @@ static const struct mf_field profile_fields[] = {
 	{ .key = "dns",
 	  .type = MF_FIELD_LATER,
 	  .doc = "Not in this version. DNS servers and how names are answered." },
+	{ .key = "sessions",
+	  .type = MF_FIELD_MAP,
+	  AT(mf_config, sessions),
+	  .sub = &sessions_schema,
+	  .doc = "Sessions of the host stack.",
+	  .example = "{ max: 4096 }" },
 	{ .key = "limits",
 	  .type = MF_FIELD_MAP,
 	  AT(mf_config, limits),
@@ -460,7 +551,9 @@ const char *mf_field_form(const struct mf_field *f, char out[MF_FIELD_FORM_LEN])
 
 	if (f->type == MF_FIELD_NUMBER)
 		return number_form(f, out);
-	if (f->type == MF_FIELD_BYTES)
+	if (f->type == MF_FIELD_NAME && f->zero)
+		(void)snprintf(out, MF_FIELD_FORM_LEN, "%s, or `%s`", words[f->type], f->zero);
+	else if (f->type == MF_FIELD_BYTES)
 		(void)snprintf(
 			out, MF_FIELD_FORM_LEN, "a size %lluMiB..%lluGiB, like `48MiB` or `64M`",
 			(unsigned long long)(f->min >> 20), (unsigned long long)(f->max >> 30));

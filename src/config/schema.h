@@ -13,7 +13,7 @@ enum mf_field_type {
 	MF_FIELD_BOOL,       /* true or false (bool) */
 	MF_FIELD_NUMBER,     /* decimal or 0x…, or the word `zero` (unsigned of `size` bytes) */
 	MF_FIELD_BYTES,      /* number with an optional unit (uint64_t) */
-	MF_FIELD_NAME,       /* name of a device or interface (const char *) */
+	MF_FIELD_NAME,       /* name of a device or interface, or the word `zero` (const char *) */
 	MF_FIELD_TEXT,       /* any text (const char *) */
 	MF_FIELD_INTERFACE,  /* an interface's type (enum mf_config_type) */
 	MF_FIELD_PUBLIC_KEY, /* 32 bytes in base64 (struct mf_key) */
@@ -40,7 +40,8 @@ struct mf_field {
 	uint16_t at_file;  /* SECRET_KEY: of the path that may stand for it */
 	uint16_t size;     /* of a number */
 	uint64_t min, max; /* of a number; max: of entries in a list of sections */
-	const char *zero;  /* the word for 0, which may be outside min..max; NULL: none */
+	const char *zero;  /* the word for 0, which may be outside min..max; of a name: for no name.
+			      NULL: none */
 	const char *def;   /* what holds when the key is left out, as one would write it */
 	const char *def_text; /* the same for people, where there is no such text. On a section: leaving
 	                         it out is not the same as leaving it empty */

@@ -233,6 +233,8 @@ static void fill(const struct mf_engine *e, struct mf_snapshot *s, const struct 
 	strcpy(s->hop[MF_HOP_ID_DROP].name, "drop");
 	s->hop[MF_HOP_ID_REJECT].kind = MF_HOP_REJECT;
 	strcpy(s->hop[MF_HOP_ID_REJECT].name, "reject");
+	s->hop[MF_HOP_ID_DIRECT].kind = MF_HOP_SESSION;
+	strcpy(s->hop[MF_HOP_ID_DIRECT].name, "direct");
 	for (uint32_t i = 0; i < e->n_ifaces; i++) {
 		const struct mf_iface *f = e->ifaces[i];
 		struct mf_next_hop *h = &s->hop[f->wg.hop];
@@ -288,6 +290,8 @@ static uint32_t hop_of(const struct prepared *p, const struct mf_config_rule *ru
 		return MF_HOP_ID_DROP;
 	case MF_CONFIG_TO_REJECT:
 		return MF_HOP_ID_REJECT;
+	case MF_CONFIG_TO_DIRECT:
+		return MF_HOP_ID_DIRECT;
 	default:
 		return p->ifaces[rule->interface].iface->wg.hop;
 	}

@@ -111,6 +111,14 @@ static void random_profile(struct mf_prng *g, struct mf_text *out)
 	mf_text_printf(out, "limits: { memory: %s, workers: %s }\n",
 		       WORD(g, "48MiB", "64M", "16777217", "1G", "20000K"),
 		       WORD(g, "auto", "1", "64"));
+	if (toss(g))
+		mf_text_printf(out, "direct: { device: %s, fast_open: %s }\n",
+			       WORD(g, "auto", "'auto'", "eth0", "'null'", "1"),
+			       WORD(g, "true", "false"));
+	if (toss(g))
+		mf_text_printf(out, "sessions: { max: %s, per_source: %s, udp: %s, tcp_idle: %s }\n",
+			       WORD(g, "64", "16384", "1048576"), WORD(g, "auto", "1", "64"),
+			       WORD(g, "1", "300", "2678400"), WORD(g, "1", "7440"));
 	if (n)
 		mf_text_printf(out, "interfaces:\n");
 	for (unsigned i = 0; i < n; i++)

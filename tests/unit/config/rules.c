@@ -11,7 +11,7 @@ struct item {
 	unsigned to;
 };
 
-static const char *const targets[] = { "a", "b", "drop", "reject" };
+static const char *const targets[] = { "a", "b", "direct", "drop", "reject" };
 
 /* From few, so that equal ones are frequent. */
 static struct mf_prefix random_prefix(struct mf_prng *g)
