@@ -63,6 +63,13 @@
 	X(FRAGMENT_TIMEOUT, "fragments whose rest did not come in 30 s")                      \
 	X(FRAGMENT_FULL, "too many datagrams wait for fragments")                             \
 	X(HANDOFF_FULL, "the queue to the worker that has the session is full")               \
+	/* host stack: TCP */                                                                 \
+	X(TCP_STATE, "a segment that has no place in the state of its connection")            \
+	X(TCP_OPTIONS, "malformed TCP options")                                               \
+	X(TCP_PAWS, "TCP timestamp older than the last one, or missing")                      \
+	X(TCP_WINDOW, "outside the TCP receive window")                                       \
+	X(TCP_ACK, "acknowledges what was not sent, or no ACK where there must be one")       \
+	X(TCP_BUDGET, "no memory left for the payload of TCP connections")                    \
 	/* edges and resources */                                                             \
 	X(BUFFERS, "no packet buffer free")                                                   \
 	X(TUN_SEND, "the TUN device refused the packet")                                      \
