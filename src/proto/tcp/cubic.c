@@ -203,6 +203,7 @@ void mf_tcp_cubic_acked(struct mf_tcp_cubic *c, uint32_t n, uint32_t una, uint32
 	mf_nsec since = now > c->last_acked ? now - c->last_acked : 0;
 
 	c->last_acked = now;
+	n = (uint32_t)mf_min(n, CWND_MAX);
 	if (c->ssthresh == UINT32_MAX)
 		hystart(c, una, nxt, rtt);
 	if (limited) {
@@ -251,7 +252,7 @@ void mf_tcp_cubic_undo(struct mf_tcp_cubic *c)
 		return;
 	c->can_undo = false;
 	c->cwnd = (uint32_t)mf_max(c->cwnd, c->undo_cwnd);
-	c->ssthresh = c->undo_ssthresh;
+	c->ssthresh = (uint32_t)mf_max(c->undo_ssthresh, 2 * (size_t)c->mss);
 	c->curve = c->undo_curve;
 	c->rest = 0;
 	c->round_valid = false;

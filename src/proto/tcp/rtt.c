@@ -22,10 +22,13 @@ static void sample_min(struct mf_tcp_rtt *r, mf_nsec rtt, mf_nsec now)
 {
 	mf_nsec age = now - r->min_since;
 
-	if (r->min == MF_NEVER || age >= MIN_WINDOW) {
-		r->min_window[1] = age < 2 * MIN_WINDOW ? r->min_window[0] : MF_NEVER;
-		r->min_window[0] = MF_NEVER;
+	if (r->min == MF_NEVER || age >= 2 * MIN_WINDOW) {
+		r->min_window[0] = r->min_window[1] = MF_NEVER;
 		r->min_since = now;
+	} else if (age >= MIN_WINDOW) {
+		r->min_window[1] = r->min_window[0];
+		r->min_window[0] = MF_NEVER;
+		r->min_since += MIN_WINDOW;
 	}
 	r->min_window[0] = smaller(r->min_window[0], rtt);
 	r->min = smaller(r->min_window[0], r->min_window[1]);
