@@ -3,8 +3,9 @@
  * owners - which worker has a session, for the packets that reach another one: the first packets of a UDP
  * mapping to a new destination before the TUN has learned its queue, and fragments.
  *
- * Shared by all workers, without locks: cells of one 64-bit word, claimed and given up by
- * compare-and-swap. Holds hashes, not keys; two sessions with one hash are served by one worker.
+ * Shared by all workers, without locks: buckets of one 64-bit word, in which entries are claimed and given
+ * up by compare-and-swap. Holds parts of hashes, not keys: a session that by chance looks like another one
+ * is served by the worker of that one.
  */
 #ifndef MF_FLOW_OWNERS_H
 #define MF_FLOW_OWNERS_H
@@ -13,11 +14,13 @@
 
 struct mf_owners;
 
-/* For up to `max` sessions of all workers together. NULL: out of memory. */
-struct mf_owners *mf_owners_new(uint32_t max);
+/* For up to `max` sessions of all workers together. NULL: out of memory. `hash_key`: all workers must hash
+ * alike, so it is kept here for their tables. */
+struct mf_owners *mf_owners_new(uint32_t max, const uint8_t hash_key[16]);
 void mf_owners_free(struct mf_owners *o);
+const uint8_t *mf_owners_hash_key(const struct mf_owners *o);
 
-enum { MF_OWNER_NONE = -1 };
+enum { MF_OWNER_NONE = -1, MF_OWNERS_WORKERS = 127 };
 
 /* Who has it, or MF_OWNER_NONE. Any worker. */
 int mf_owners_find(const struct mf_owners *o, uint64_t hash);

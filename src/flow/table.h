@@ -39,16 +39,18 @@ struct mf_flow {
 
 struct mf_flow_table;
 
-/* `size`: of an object, a multiple of 8 and at least sizeof(struct mf_flow); `max`: objects, at most 2^20.
- * NULL: the address space is refused. Owned by one thread (but see mf_flow_slot). */
-struct mf_flow_table *mf_flow_table_new(uint32_t max, size_t size, const uint8_t hash_key[16]);
+/* `size`: of an object, a multiple of 8; `keep`: so much at its beginning outlives what is in it, at least
+ * struct mf_flow, and what other threads may be reading; `max`: objects, at most 2^20. NULL: the address
+ * space is refused. Owned by one thread (but see mf_flow_slot). */
+struct mf_flow_table *mf_flow_table_new(uint32_t max, size_t size, size_t keep,
+					const uint8_t hash_key[16]);
 /* What is still in it is the caller's business, before. NULL is fine. */
 void mf_flow_table_free(struct mf_flow_table *t);
 
 uint64_t mf_flow_hash_key(const struct mf_flow_table *t, const struct mf_flow_key *k);
 /* NULL: not there. `hash` is mf_flow_hash_key of it. */
 void *mf_flow_find(const struct mf_flow_table *t, const struct mf_flow_key *k, uint64_t hash);
-/* A zeroed object (but for its struct mf_flow) under a key that is not in the table (asserted); NULL: full. */
+/* An object, zeroed but for what is kept, under a key that is not in the table (asserted); NULL: full. */
 void *mf_flow_add(struct mf_flow_table *t, const struct mf_flow_key *k, uint64_t hash);
 void mf_flow_remove(struct mf_flow_table *t, void *obj);
 /* NULL: stale. */

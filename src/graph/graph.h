@@ -13,6 +13,7 @@
 #ifndef MF_GRAPH_H
 #define MF_GRAPH_H
 
+#include "base/count.h"
 #include "base/pkt.h"
 
 enum { MF_FRAME_MAX = 256, MF_NEXT_MAX = 8, MF_NODE_MAX = 32 };
@@ -110,22 +111,6 @@ static inline struct mf_node *mf_node_next(struct mf_graph *g, const struct mf_n
 /* The packet has ended: counts it, completes its trace and frees it. Only the drop node passes
  * MF_DROPPED (with p->drop set), so that there is one way to drop. */
 void mf_graph_end(struct mf_graph *g, struct mf_pkt *p, enum mf_verdict verdict);
-
-/* Counters have one writer; a relaxed store makes reading them from another thread well defined. */
-static inline void mf_count(uint64_t *counter, uint64_t n)
-{
-	__atomic_store_n(counter, *counter + n, __ATOMIC_RELAXED);
-}
-
-static inline void mf_uncount(uint64_t *counter, uint64_t n)
-{
-	__atomic_store_n(counter, *counter - n, __ATOMIC_RELAXED);
-}
-
-static inline uint64_t mf_counter_read(const uint64_t *counter)
-{
-	return __atomic_load_n(counter, __ATOMIC_RELAXED);
-}
 
 /* How many wire packets a packet stands for. */
 static inline uint32_t mf_pkt_wire_count(const struct mf_pkt *p)

@@ -38,9 +38,11 @@ struct mf_host_port {
 	void (*emit)(void *ctx, struct mf_pkt *p);
 	/* The packet has been dropped for that reason; the callee owns it. */
 	void (*drop)(void *ctx, struct mf_pkt *p, enum mf_drop reason);
-	/* The packet has done its duty. `take`: its memory stays the host's (payload that waits for the
-	 * far side), else the callee frees it. */
-	void (*consume)(void *ctx, struct mf_pkt *p, bool take);
+	/* The packet has done its duty; the callee owns it. */
+	void (*consume)(void *ctx, struct mf_pkt *p);
+	/* A packet has done its duty and its memory is the host's (payload that waits for the far side), or
+	 * is free already: how many wire packets it stood for, and its trace record. */
+	void (*taken)(void *ctx, uint32_t segments, uint32_t trace);
 	/* Gives a packet to the worker that has its session. NULL with one worker. */
 	void (*handoff)(void *ctx, struct mf_pkt *p, unsigned worker);
 	/* What carries sessions of this hop now, NULL: nothing any more. */

@@ -6,6 +6,7 @@
 #ifndef MF_HOST_INTERNAL_H
 #define MF_HOST_INTERNAL_H
 
+#include "base/count.h"
 #include "base/wheel.h"
 #include "flow/table.h"
 #include "host/host.h"
@@ -23,33 +24,27 @@ struct mf_session_ops {
 	void (*close)(struct mf_host *h, struct mf_session *s, bool tell_app);
 };
 
-/* Published for other threads; see session.h. */
-struct mf_session_public {
-	uint32_t seq; /* odd: being written */
-	uint32_t pad;
-	struct mf_session_facts facts;
-};
-
 struct mf_session {
 	struct mf_flow flow; /* first */
 	struct mf_session_public pub;
+	/* What is before this outlives the session in its slot; the rest begins as zeros. */
 	struct mf_session_facts facts; /* ours: pub gets a copy at the end of a turn */
 	const struct mf_session_ops *ops;
 	struct mf_host *host;
-	struct mf_timer timer;           /* in host->wheel; see mf_session_arm */
-	mf_nsec idle_at;                 /* when the time-out ends it */
-	struct mf_session *next, **prev; /* the list it is on: ready, or of its source */
-	struct mf_session *source_next;
-	struct mf_source *source;
+	struct mf_timer timer; /* in host->wheel; see mf_session_arm */
+	mf_nsec wake_at;       /* when it wants a turn; the timer is never later */
+	/* The one list that it is on: ready, short (of packets), or TIME-WAIT. */
+	struct mf_session_list *list;
+	struct mf_session *next, **prev;
+	struct mf_source *source;                /* that it counts in; NULL in TIME-WAIT */
 	uint64_t rate_bytes_up, rate_bytes_down; /* totals when facts.rate_* were taken */
-	bool ready;                              /* on the ready list */
 	bool half_open;                          /* counts in its source's half_open */
 	union {
 		struct {
 			struct mf_tcp conn;
 			struct mf_stream stream;
-			/* enum in tcp.c */
-			uint8_t far;                      /* how far the stream is */
+			uint8_t far;                      /* enum in tcp.c: how far the stream is */
+			bool connected;                   /* the app's handshake is done */
 			bool read_blocked, write_blocked; /* the outbound said "no more" */
 			bool bulk;                        /* the last read filled a large packet */
 			bool shut;                        /* stream_shutdown has been called */
@@ -67,11 +62,17 @@ struct mf_session {
 	};
 };
 
-/* One source address: how much it has open. Fixed pool, by hash; freed when empty. */
+/* First in, first out; a session leaves from anywhere. */
+struct mf_session_list {
+	struct mf_session *first, **last;
+	uint32_t n;
+};
+
+/* One source address: how much it has open. One of an array, found by hash, given back when empty. */
 struct mf_source {
 	struct mf_addr addr;
 	uint32_t sessions, half_open;
-	struct mf_source *next;
+	struct mf_source *next; /* of its hash, or free */
 };
 
 struct mf_reass;
@@ -86,17 +87,15 @@ struct mf_host {
 	struct mf_wheel wheel;
 	mf_nsec now;
 	struct mf_tcp_env tcp;
-	struct mf_session *ready_first, **ready_last;
-	uint32_t n_ready;
+	struct mf_session_list ready;
+	struct mf_session_list starved;   /* something to read and no packet to read it into */
+	struct mf_session_list time_wait; /* oldest first: they go when room is short */
+	struct mf_timer starved_timer;
 	uint32_t strays;
-	struct mf_source *sources, *source_free; /* array; free list */
-	struct mf_source **source_slot;          /* hash table */
-	uint32_t source_mask;
+	struct mf_sources *sources;
 	struct mf_reass *reass;
+	mf_nsec reass_at;     /* when mf_reass_expire wants to be called */
 	mf_nsec icmp_full_at; /* token bucket of ICMP errors to apps */
-	struct mf_session *time_wait_first,
-		**time_wait_last; /* oldest first: they go when room is short */
-	uint32_t n_time_wait;
 	struct mf_host_counters count;
 	struct mf_hop_totals hop[MF_HOST_HOPS];
 };
@@ -127,8 +126,14 @@ void mf_session_opened(struct mf_session *s);
 /* The idle time-out of its kind, from the configuration. */
 mf_nsec mf_session_timeout(const struct mf_host *h, const struct mf_session *s);
 
+/* How a packet that came in ends: one of these, once. mf_host_taken: its memory stays ours. */
 void mf_host_drop(struct mf_host *h, struct mf_pkt *p, enum mf_drop reason);
+void mf_host_consume(struct mf_host *h, struct mf_pkt *p);
+void mf_host_taken(struct mf_host *h, uint32_t segments, uint32_t trace);
+/* A packet of ours, or one that came in and is turned round, to the app. */
 void mf_host_emit(struct mf_host *h, struct mf_pkt *p);
+/* The whole packet if p is no fragment or the last one missing, else NULL. */
+struct mf_pkt *mf_host_whole(struct mf_host *h, struct mf_pkt *p);
 
 /* ---- tcp.c, udp.c, echo.c ------------------------------------------------------------------------ */
 
@@ -150,7 +155,9 @@ void mf_host_icmp_error(struct mf_host *h, const uint8_t *quote, size_t len,
 /* ---- reass.c ------------------------------------------------------------------------------------- */
 
 /* Bounded reassembly (RFC 791, RFC 8200 4.5, RFC 5722: overlap drops all; RFC 1858, RFC 3128): takes a
- * fragment; returns the whole packet when it was the last one missing (after mf_ip_input), else NULL. */
+ * fragment; returns the whole packet when it was the last one missing (after mf_ip_input), else NULL.
+ * `absorb` is called for each fragment that has done its duty but the last, whose end is that of the whole
+ * packet, so that what came in and what has ended stay equal; it owns the fragment. */
 struct mf_reass *mf_reass_new(struct mf_pkt_pool *pool, uint32_t max_datagrams, uint64_t max_bytes);
 void mf_reass_free(struct mf_reass *r);
 struct mf_pkt *mf_reass_add(struct mf_reass *r, struct mf_pkt *p, mf_nsec now,

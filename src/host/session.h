@@ -59,4 +59,15 @@ enum mf_session_kind {
 	MF_SESSION_ECHO
 };
 
+/* Where the facts stand in a session's slot. */
+struct mf_session_public {
+	uint32_t seq; /* odd: being written */
+	uint32_t pad;
+	struct mf_session_facts facts;
+};
+/* By the session's worker. */
+void mf_session_write_facts(struct mf_session_public *pub, const struct mf_session_facts *facts);
+/* Any thread. */
+void mf_session_read_facts(const struct mf_session_public *pub, struct mf_session_facts *out);
+
 #endif
