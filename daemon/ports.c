@@ -54,8 +54,7 @@ static void tun_send(void *ctx, struct mf_pkt_pool *pool, struct mf_pkt **pkts, 
 {
 	struct mf_tun_input *t = ctx;
 
-	(void)pool;
-	(void)mf_tun_send(t->queue, pkts, n);
+	(void)mf_tun_send(t->queue, pool, pkts, n);
 }
 
 /* The device was deleted under us: the main thread ends the program. */

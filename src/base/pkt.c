@@ -160,6 +160,38 @@ struct mf_pkt *mf_pkt_land(struct mf_pkt *small, struct mf_pkt *large, size_t n)
 	return large;
 }
 
+size_t mf_pkt_gather(const struct mf_pkt *p, uint8_t *out, size_t max)
+{
+	size_t n = mf_min(p->len, max), more = mf_min(p->tail_len, max - n);
+
+	memcpy(out, p->data, n);
+	if (more)
+		memcpy(out + n, p->tail, more);
+	return n + more;
+}
+
+struct mf_pkt *mf_pkt_linear(struct mf_pkt_pool *pool, struct mf_pkt *p)
+{
+	struct mf_pkt *whole;
+
+	if (!p->tail_len)
+		return p;
+	if (mf_pkt_tailroom(p) >= p->tail_len) {
+		memcpy(p->data + p->len, p->tail, p->tail_len);
+		p->len += p->tail_len;
+		p->tail = NULL;
+		p->tail_len = 0;
+		return p;
+	}
+	MF_ASSERT(mf_pkt_len(p) <= MF_PKT_LARGE_MAX);
+	whole = mf_pkt_large(pool);
+	if (!whole)
+		return NULL;
+	whole->len = (uint32_t)mf_pkt_gather(p, whole->data, MF_PKT_LARGE_MAX);
+	mf_pkt_copy_meta(whole, p);
+	return whole;
+}
+
 void mf_pkt_copy_meta(struct mf_pkt *to, const struct mf_pkt *from)
 {
 	enum { COPIED = MF_PKT_NEEDS_CSUM | MF_PKT_CAPTURED };

@@ -193,6 +193,20 @@ static inline size_t mf_pkt_tailroom(const struct mf_pkt *p)
  * they came from the pool, or with data moved back over headroom that the caller has used up. */
 struct mf_pkt *mf_pkt_land(struct mf_pkt *small, struct mf_pkt *large, size_t n);
 
+/* Bytes of the packet, the tail's too. */
+static inline uint32_t mf_pkt_len(const struct mf_pkt *p)
+{
+	return p->len + p->tail_len;
+}
+
+/* Copies up to `max` bytes of the packet from its beginning, the tail's too; returns how many. */
+size_t mf_pkt_gather(const struct mf_pkt *p, uint8_t *out, size_t max);
+
+/* For outputs that want one piece: `p` itself if it has no tail or has room for it (then it has it in
+ * data/len now), else a large packet of `pool` with a copy of everything and all that goes with it, which
+ * the caller frees; `p` is as it was. NULL: the pool is used up. */
+struct mf_pkt *mf_pkt_linear(struct mf_pkt_pool *pool, struct mf_pkt *p);
+
 /* Copies what goes with the bytes: offload metadata, L3/L4 offsets, TOS, segments, the capture mark. */
 void mf_pkt_copy_meta(struct mf_pkt *to, const struct mf_pkt *from);
 

@@ -100,24 +100,31 @@ static size_t udp_recv(void *ctx, struct mf_pkt_pool *pool, struct mf_pkt **out,
 
 /* ---- To the host ------------------------------------------------------------------------------- */
 
-/* A packet whose checksum is open goes out finished. */
+/* A packet whose checksum is open goes out finished, and one that lies in two pieces in one. */
 static void tun_send(void *ctx, struct mf_pkt_pool *pool, struct mf_pkt **pkts, size_t n)
 {
 	struct mintflow *m = ctx;
 	struct mintflow_packet list[MF_FRAME_MAX];
-	size_t filled = 0;
+	struct mf_pkt *copies[MF_FRAME_MAX];
+	size_t filled = 0, copied = 0;
 
-	(void)pool;
+	MF_ASSERT(n <= MF_FRAME_MAX);
 	for (size_t i = 0; i < n; i++) {
-		if (pkts[i]->flags & MF_PKT_NEEDS_CSUM)
-			mf_gso_finish_csum(pkts[i]);
-		pkts[i]->drop = MF_DROP_NONE;
-		list[filled++] = (struct mintflow_packet){ pkts[i]->data, pkts[i]->len };
-		if (filled == MF_FRAME_MAX || i + 1 == n) {
-			m->host.send_ip(m->host.self, list, filled);
-			filled = 0;
-		}
+		struct mf_pkt *p = mf_pkt_linear(pool, pkts[i]);
+
+		pkts[i]->drop = p ? MF_DROP_NONE : MF_DROP_BUFFERS;
+		if (!p)
+			continue;
+		if (p != pkts[i])
+			copies[copied++] = p;
+		if (p->flags & MF_PKT_NEEDS_CSUM)
+			mf_gso_finish_csum(p);
+		list[filled++] = (struct mintflow_packet){ p->data, p->len };
 	}
+	if (filled)
+		m->host.send_ip(m->host.self, list, filled);
+	while (copied)
+		mf_pkt_free(copies[--copied]);
 }
 
 static struct mintflow_address address_of(const struct mf_addr *a, uint16_t port, uint32_t scope)

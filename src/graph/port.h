@@ -20,7 +20,8 @@ struct mf_tun_port {
 	size_t (*recv)(void *ctx, struct mf_pkt_pool *pool, struct mf_pkt **out, size_t max,
 		       size_t bytes);
 	/* Sends all and sets each packet's `drop`: MF_DROP_NONE or why not. The packets stay the
-	 * caller's; `pool` is for what must be cut in software. */
+	 * caller's. Packets of the host stack have a tail (pkt.h), which a port that wants one piece
+	 * copies with mf_pkt_linear; `pool` is for that. */
 	void (*send)(void *ctx, struct mf_pkt_pool *pool, struct mf_pkt **pkts, size_t n);
 };
 

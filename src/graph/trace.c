@@ -15,6 +15,7 @@ struct mf_trace {
 	uint64_t missed;
 	uint32_t open; /* atomic: written by the worker, read by the control thread */
 	uint8_t *memory;
+	uint8_t *gathered; /* a packet that has a tail, in one piece for the filter */
 };
 
 /* A packet carries its trace's id and its record's number, from 1. */
@@ -61,9 +62,10 @@ struct mf_trace *mf_trace_new(const struct mf_graph *g, const struct mf_trace_fi
 	t->snaplen = snaplen;
 	t->stride = mf_round_up(sizeof(struct mf_trace_record) + snaplen, MF_CACHE_LINE);
 	t->memory = aligned_alloc(MF_CACHE_LINE, t->stride * slots);
+	t->gathered = malloc(MF_PKT_LARGE_MAX);
 	t->idle = mf_ring_new(slots, sizeof(uint32_t));
 	t->done = mf_ring_new(slots, sizeof(uint32_t));
-	if (!t->memory || !t->idle || !t->done) {
+	if (!t->memory || !t->gathered || !t->idle || !t->done) {
 		mf_trace_free(t);
 		return NULL;
 	}
@@ -86,7 +88,10 @@ void mf_trace_free(struct mf_trace *t)
 	mf_ring_free(t->done);
 	if (t->memory)
 		mf_wipe(t->memory, t->stride * t->slots);
+	if (t->gathered)
+		mf_wipe(t->gathered, MF_PKT_LARGE_MAX);
 	free(t->memory);
+	free(t->gathered);
 	free(t);
 }
 
@@ -110,12 +115,24 @@ uint32_t mf_trace_open(const struct mf_trace *t)
 	return __atomic_load_n(&t->open, __ATOMIC_ACQUIRE);
 }
 
+/* The packet in one piece. */
+static const uint8_t *whole(struct mf_trace *t, const struct mf_pkt *p, uint32_t *len)
+{
+	if (!p->tail_len) {
+		*len = p->len;
+		return p->data;
+	}
+	*len = (uint32_t)mf_pkt_gather(p, t->gathered, MF_PKT_LARGE_MAX);
+	return t->gathered;
+}
+
 static void begin(struct mf_trace *t, struct mf_pkt *p, mf_nsec now)
 {
 	struct mf_trace_record *r;
-	uint32_t slot;
+	uint32_t slot, len;
+	const uint8_t *bytes = whole(t, p, &len);
 
-	if (t->filter.match && !t->filter.match(t->filter.ctx, p->data, p->len))
+	if (t->filter.match && !t->filter.match(t->filter.ctx, bytes, len))
 		return;
 	if (!mf_ring_pop(t->idle, &slot)) {
 		mf_count(&t->missed, 1);
@@ -124,12 +141,12 @@ static void begin(struct mf_trace *t, struct mf_pkt *p, mf_nsec now)
 	r = record(t, slot);
 	*r = (struct mf_trace_record){
 		.time = now,
-		.len = p->len,
-		.caplen = (uint32_t)mf_min(p->len, t->snaplen),
+		.len = len,
+		.caplen = (uint32_t)mf_min(len, t->snaplen),
 		.segments = mf_pkt_wire_count(p),
 		.gso_size = p->gso_size,
 	};
-	memcpy(r->bytes, p->data, r->caplen);
+	memcpy(r->bytes, bytes, r->caplen);
 	p->trace = (uint32_t)t->id << SLOT_BITS | (slot + 1);
 	__atomic_store_n(&t->open, t->open + 1, __ATOMIC_RELEASE);
 }

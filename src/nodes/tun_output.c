@@ -40,7 +40,7 @@ static uint32_t tun_output_run(struct mf_graph *g, struct mf_node *node, struct 
 			pkts[failed++] = p;
 			continue;
 		}
-		mf_count(&g->ledger.bytes_tun_out, p->len);
+		mf_count(&g->ledger.bytes_tun_out, mf_pkt_len(p));
 		mf_graph_end(g, p, MF_DELIVERED);
 	}
 	return failed;

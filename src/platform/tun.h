@@ -115,11 +115,13 @@ mf_err mf_tun_queue_state(const struct mf_tun_queue *q);
 size_t mf_tun_recv(struct mf_tun_queue *q, struct mf_pkt_pool *pool, struct mf_pkt **out,
 		   size_t max, size_t byte_budget);
 
-/* Writes all packets, never waits. The packets stay the caller's; `drop` of each becomes
- * MF_DROP_NONE (sent) or MF_DROP_TUN_SEND. Returns how many were sent. A packet that the kernel does
- * not take whole is segmented in place (wire/gso.h): the packet and the 10 bytes before data may be
- * overwritten. */
-size_t mf_tun_send(struct mf_tun_queue *q, struct mf_pkt *const *pkts, size_t n);
+/* Writes all packets, with their tails, never waits. The packets stay the caller's; `drop` of each
+ * becomes MF_DROP_NONE (sent) or why not: MF_DROP_TUN_SEND, MF_DROP_BUFFERS. Returns how many were sent.
+ * A packet that the kernel does not take whole is segmented in place (wire/gso.h): the packet and the 10
+ * bytes before data may be overwritten. One with a tail is copied into a large packet of `pool` before
+ * that. */
+size_t mf_tun_send(struct mf_tun_queue *q, struct mf_pkt_pool *pool, struct mf_pkt *const *pkts,
+		   size_t n);
 
 /* Gives kept packets back to their pool; before mf_pkt_pool_free and when memory is short. */
 void mf_tun_queue_flush(struct mf_tun_queue *q);

@@ -20,7 +20,7 @@ static struct testnet_item *item_new(const void *bytes, uint32_t len)
 		die("item", "out of memory");
 	i->len = len;
 	i->segments = 1;
-	if (len)
+	if (bytes && len)
 		memcpy(i->bytes, bytes, len);
 	return i;
 }
@@ -104,8 +104,9 @@ static void tun_send(void *ctx, struct mf_pkt_pool *pool, struct mf_pkt **pkts, 
 
 	(void)pool;
 	for (size_t k = 0; k < n; k++) {
-		struct testnet_item *i = item_new(pkts[k]->data, pkts[k]->len);
+		struct testnet_item *i = item_new(NULL, mf_pkt_len(pkts[k]));
 
+		mf_pkt_gather(pkts[k], i->bytes, i->len);
 		i->gso_type = pkts[k]->gso_type;
 		i->gso_size = pkts[k]->gso_size;
 		i->segments = mf_pkt_wire_count(pkts[k]);

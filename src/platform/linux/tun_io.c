@@ -134,29 +134,43 @@ size_t mf_tun_recv(struct mf_tun_queue *q, struct mf_pkt_pool *pool, struct mf_p
 	return n;
 }
 
-/* Writes `len` bytes at `data` with a virtio header before them if the device wants one; `meta` says
- * what is in it, NULL: nothing. 0 or -errno. */
+/* Writes up to three pieces as one packet. 0 or -errno. */
+static int write_pieces(struct mf_tun_queue *q, const struct iovec *iov, int n)
+{
+	ssize_t r;
+
+	do
+		r = n == 1 ? write(q->fd, iov->iov_base, iov->iov_len) : writev(q->fd, iov, n);
+	while (r < 0 && errno == EINTR);
+	return r < 0 ? -errno : 0;
+}
+
+/* Writes `len` bytes at `data`, with a virtio header before them if the device wants one and `meta`'s tail
+ * behind them; `meta` NULL: an ordinary packet. The header goes in front of the data where there is room,
+ * so that the kernel has one piece less to look at. */
 static int write_raw(struct mf_tun_queue *q, uint8_t *data, size_t len, const struct mf_pkt *meta,
 		     size_t headroom)
 {
 	uint8_t hdr[MF_VNET_LEN] = { 0 };
-	struct iovec iov[2] = { { .iov_base = hdr, .iov_len = MF_VNET_LEN },
-				{ .iov_base = data, .iov_len = len } };
-	ssize_t n;
+	struct iovec iov[3];
+	int n = 0;
 
-	if (q->vnet && meta)
-		mf_vnet_encode(meta, hdr, MF_VNET_LEN);
-	do {
-		if (!q->vnet) {
-			n = write(q->fd, data, len);
-		} else if (headroom >= MF_VNET_LEN) {
-			memcpy(data - MF_VNET_LEN, hdr, MF_VNET_LEN);
-			n = write(q->fd, data - MF_VNET_LEN, len + MF_VNET_LEN);
+	if (q->vnet) {
+		if (meta)
+			mf_vnet_encode(meta, hdr, MF_VNET_LEN);
+		if (headroom >= MF_VNET_LEN) {
+			data -= MF_VNET_LEN;
+			len += MF_VNET_LEN;
+			memcpy(data, hdr, MF_VNET_LEN);
 		} else {
-			n = writev(q->fd, iov, 2);
+			iov[n++] = (struct iovec){ hdr, MF_VNET_LEN };
 		}
-	} while (n < 0 && errno == EINTR);
-	return n < 0 ? -errno : 0;
+	}
+	iov[n++] = (struct iovec){ data, len };
+	if (meta && meta->tail_len)
+		/* an iovec is not const, but it is only read */
+		iov[n++] = (struct iovec){ (void *)(uintptr_t)meta->tail, meta->tail_len };
+	return write_pieces(q, iov, n);
 }
 
 /* The features that writing p whole needs. */
@@ -198,8 +212,8 @@ static void count_drop(struct mf_tun_queue *q, int err, uint32_t segments)
 	}
 }
 
-/* Cuts p and writes the pieces; spoils p. Returns whether all went out. */
-static bool send_cut(struct mf_tun_queue *q, struct mf_pkt *p)
+/* Cuts p, which is one piece, and writes the segments; spoils p. Returns whether all went out. */
+static bool send_segments(struct mf_tun_queue *q, struct mf_pkt *p)
 {
 	size_t headroom = mf_pkt_headroom(p), len;
 	struct mf_gso g;
@@ -226,51 +240,66 @@ static bool send_cut(struct mf_tun_queue *q, struct mf_pkt *p)
 	return all;
 }
 
+/* The same for one that may have a tail. */
+static enum mf_drop send_cut(struct mf_tun_queue *q, struct mf_pkt_pool *pool, struct mf_pkt *p)
+{
+	struct mf_pkt *whole = mf_pkt_linear(pool, p);
+	bool ok;
+
+	if (!whole)
+		return MF_DROP_BUFFERS;
+	ok = send_segments(q, whole);
+	if (whole != p)
+		mf_pkt_free(whole);
+	return ok ? MF_DROP_NONE : MF_DROP_TUN_SEND;
+}
+
 /* The one feature of `need` that a refusal is blamed on. */
 static uint32_t offload_bit(uint8_t gso_type, uint32_t need)
 {
 	return gso_type == MF_GSO_NONE ? MF_TUN_CSUM : need & ~(uint32_t)(MF_TUN_VNET | MF_TUN_CSUM);
 }
 
-static bool send_one(struct mf_tun_queue *q, struct mf_pkt *p)
+static enum mf_drop send_one(struct mf_tun_queue *q, struct mf_pkt_pool *pool, struct mf_pkt *p)
 {
 	uint32_t need = needs(p);
 	uint8_t gso_type = p->gso_type;
+	enum mf_drop drop;
 	int r;
 
 	if ((need & q->tx_features) != need ||
 	    (gso_type == MF_GSO_UDP && p->segments > q->uso_segments))
-		return send_cut(q, p);
-	r = write_raw(q, p->data, p->len, need ? p : NULL, mf_pkt_headroom(p));
+		return send_cut(q, pool, p);
+	r = write_raw(q, p->data, p->len, p, mf_pkt_headroom(p));
 	if (r == -EINVAL && need) {
 		/* Either this kernel does not know the offload or it dislikes the packet. Only the first
 		 * is a reason to give the offload up: then the pieces go through. */
-		if (!send_cut(q, p))
-			return false;
+		drop = send_cut(q, pool, p);
+		if (drop)
+			return drop;
 		q->count.tx_refused++;
 		q->tx_features &= ~offload_bit(gso_type, need);
-		return true;
+		return MF_DROP_NONE;
 	}
 	if (r) {
 		count_drop(q, r, p->segments);
-		return false;
+		return MF_DROP_TUN_SEND;
 	}
 	q->count.tx_packets++;
 	q->count.tx_segments += p->segments;
-	q->count.tx_bytes += p->len;
+	q->count.tx_bytes += mf_pkt_len(p);
 	q->count.tx_super += p->segments > 1;
-	return true;
+	return MF_DROP_NONE;
 }
 
-size_t mf_tun_send(struct mf_tun_queue *q, struct mf_pkt *const *pkts, size_t n)
+size_t mf_tun_send(struct mf_tun_queue *q, struct mf_pkt_pool *pool, struct mf_pkt *const *pkts,
+		   size_t n)
 {
 	size_t sent = 0;
 
 	for (size_t i = 0; i < n; i++) {
-		bool ok = send_one(q, pkts[i]);
-
-		pkts[i]->drop = ok ? MF_DROP_NONE : MF_DROP_TUN_SEND;
-		sent += ok;
+		pkts[i]->drop = (uint16_t)send_one(q, pool, pkts[i]);
+		sent += !pkts[i]->drop;
 	}
 	return sent;
 }

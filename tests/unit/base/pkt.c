@@ -275,6 +275,72 @@ static void test_copy_meta(void **state)
 	mf_pkt_pool_free(pool);
 }
 
+/* Fits behind the head: stays where it is. Does not: a large copy, and the head keeps its tail. */
+static void test_linear(void **state)
+{
+	static const uint32_t heads[] = { 0, 1, 40, 2048 }, tails[] = { 0, 1, 1000, 2100, 63000 };
+	struct mf_pkt_pool *pool = mf_pkt_pool_new(1, 1);
+	static uint8_t tail[63000], out[65536];
+
+	(void)state;
+	for (size_t i = 0; i < sizeof(tail); i++)
+		tail[i] = (uint8_t)(i * 7 + i / 256);
+	for (size_t h = 0; h < MF_ARRAY_LEN(heads); h++)
+		for (size_t t = 0; t < MF_ARRAY_LEN(tails); t++) {
+			struct mf_pkt *p = mf_pkt_small(pool), *whole;
+			bool fits = heads[h] + tails[t] <= MF_PKT_SMALL_MAX + MF_PKT_TAILROOM;
+
+			memset(p->data, 0xab, heads[h]);
+			p->len = heads[h];
+			p->gso_type = MF_GSO_TCP4;
+			p->gso_size = 1000;
+			p->tail = tails[t] ? tail : NULL;
+			p->tail_len = tails[t];
+			assert_int_equal(mf_pkt_len(p), heads[h] + tails[t]);
+			assert_int_equal(mf_pkt_gather(p, out, sizeof(out)), heads[h] + tails[t]);
+			whole = mf_pkt_linear(pool, p);
+			assert_non_null(whole);
+			assert_int_equal(whole == p, fits);
+			assert_int_equal(whole->len, heads[h] + tails[t]);
+			assert_int_equal(whole->tail_len, 0);
+			assert_int_equal(whole->gso_size, 1000);
+			assert_memory_equal(whole->data, out, whole->len);
+			if (heads[h])
+				assert_int_equal(whole->data[heads[h] - 1], 0xab);
+			if (tails[t])
+				assert_memory_equal(whole->data + heads[h], tail, tails[t]);
+			if (!fits) {
+				assert_int_equal(p->tail_len, tails[t]);
+				assert_null(mf_pkt_linear(pool, p));
+				mf_pkt_free(whole);
+			}
+			mf_pkt_free(p);
+		}
+	mf_pkt_pool_free(pool);
+}
+
+static void test_gather_stops_where_it_must(void **state)
+{
+	static const uint8_t tail[] = "tail";
+	struct mf_pkt_pool *pool = mf_pkt_pool_new(1, 1);
+	struct mf_pkt *p = mf_pkt_small(pool);
+	uint8_t out[12];
+
+	(void)state;
+	memcpy(p->data, "head-", 5);
+	p->len = 5;
+	p->tail = tail;
+	p->tail_len = 4;
+	for (size_t max = 0; max < sizeof(out); max++) {
+		memset(out, '.', sizeof(out));
+		assert_int_equal(mf_pkt_gather(p, out, max), mf_min(max, 9));
+		assert_memory_equal(out, "head-tail", mf_min(max, 9));
+		assert_int_equal(out[mf_min(max, 9)], '.');
+	}
+	mf_pkt_free(p);
+	mf_pkt_pool_free(pool);
+}
+
 static void test_bytes(void **state)
 {
 	(void)state;
@@ -298,6 +364,8 @@ int main(void)
 		cmocka_unit_test(test_free_rooms_are_poisoned),
 #endif
 		cmocka_unit_test(test_land),
+		cmocka_unit_test(test_linear),
+		cmocka_unit_test(test_gather_stops_where_it_must),
 		cmocka_unit_test(test_copy_meta),
 		cmocka_unit_test(test_bytes),
 	};

@@ -186,6 +186,42 @@ static void test_trace_tells_path_and_verdict(void **state)
 	close_graph(&g);
 }
 
+static bool ends_in_tail(void *ctx, const uint8_t *packet, uint32_t len)
+{
+	(void)ctx;
+	return len == 9 && !memcmp(packet, "head-tail", 9);
+}
+
+/* Filter and record see a packet in two pieces as one. */
+static void test_trace_sees_the_tail(void **state)
+{
+	struct mf_graph g = open_graph();
+	struct mf_node *to = mf_graph_find(&g, "split");
+	struct mf_trace_filter filter = { .node = to->index, .match = ends_in_tail };
+	struct mf_trace *t = mf_trace_new(&g, &filter, 4, 7);
+	const struct mf_trace_record *r;
+	struct mf_pkt *p = mf_pkt_small(pool);
+	uint32_t slot;
+
+	(void)state;
+	memcpy(p->data, "head-", 5);
+	p->len = 5;
+	p->tail = (const uint8_t *)"tail";
+	p->tail_len = 4;
+	mf_graph_watch(&g, t);
+	mf_trace_frame(t, to, &p, 1, 1);
+	assert_int_not_equal(p->trace, 0);
+	mf_graph_absorb(&g, p, MF_DELIVERED);
+	r = mf_trace_take(t, &slot);
+	assert_non_null(r);
+	assert_int_equal(r->len, 9);
+	assert_int_equal(r->caplen, 7);
+	assert_memory_equal(r->bytes, "head-ta", 7);
+	mf_graph_watch(&g, NULL);
+	mf_trace_free(t);
+	close_graph(&g);
+}
+
 /* A reader that does not keep up loses records, never packets. */
 static void test_trace_without_slots_is_counted(void **state)
 {
@@ -254,6 +290,7 @@ int main(void)
 		cmocka_unit_test(test_a_full_frame_runs),
 		cmocka_unit_test(test_wrong_tables_are_bugs),
 		cmocka_unit_test(test_trace_tells_path_and_verdict),
+		cmocka_unit_test(test_trace_sees_the_tail),
 		cmocka_unit_test(test_trace_without_slots_is_counted),
 		cmocka_unit_test(test_packets_outlive_their_trace),
 	};

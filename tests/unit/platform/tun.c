@@ -182,7 +182,39 @@ static void check_echo(struct side *s, uint16_t size, size_t count)
 	}
 }
 
-static void echo(uint8_t family, uint32_t features, uint32_t tx_features, size_t want_packets)
+/* As the host stack does it: headers in a small packet, the payload behind them stays where it is. */
+static struct mf_pkt *behead(struct side *s, struct mf_pkt *p)
+{
+	uint32_t n = p->l4_off + 8;
+	struct mf_pkt *head = mf_pkt_small(s->pool);
+
+	memcpy(head->data, p->data, n);
+	head->len = n;
+	mf_pkt_copy_meta(head, p);
+	head->tail = p->data + n;
+	head->tail_len = p->len - n;
+	return head;
+}
+
+static void send_turned(struct side *s, struct mf_pkt **p, size_t n, bool tails)
+{
+	struct mf_pkt *heads[BURST];
+
+	for (size_t i = 0; i < n; i++) {
+		assert_int_equal(p[i]->drop, MF_DROP_NONE);
+		turn_round(p[i]);
+		heads[i] = tails ? behead(s, p[i]) : p[i];
+	}
+	assert_int_equal(mf_tun_send(s->q, s->pool, heads, n), n);
+	for (size_t i = 0; i < n; i++) {
+		mf_pkt_free(p[i]);
+		if (tails)
+			mf_pkt_free(heads[i]);
+	}
+}
+
+static void echo_once(uint8_t family, uint32_t features, uint32_t tx_features, size_t want_packets,
+		      bool tails)
 {
 	enum { SIZE = 1000, COUNT = 20 };
 	struct side s;
@@ -195,17 +227,21 @@ static void echo(uint8_t family, uint32_t features, uint32_t tx_features, size_t
 	n = recv_udp(&s, p, BURST);
 	if (want_packets)
 		assert_int_equal(n, want_packets);
-	for (size_t i = 0; i < n; i++) {
-		assert_int_equal(p[i]->drop, MF_DROP_NONE);
-		turn_round(p[i]);
-	}
-	assert_int_equal(mf_tun_send(s.q, p, n), n);
+	send_turned(&s, p, n, tails);
 	check_echo(&s, SIZE, COUNT);
 	assert_int_equal(mf_tun_queue_counters(s.q)->tx_segments, COUNT);
+	assert_int_equal(mf_tun_queue_counters(s.q)->tx_bytes,
+			 mf_tun_queue_counters(s.q)->tx_software
+				 ? COUNT * (SIZE + (family == 4 ? 28 : 48))
+				 : n * (family == 4 ? 28u : 48u) + SIZE * COUNT);
 	assert_true(mf_tun_queue_counters(s.q)->tx_refused == 0);
-	for (size_t i = 0; i < n; i++)
-		mf_pkt_free(p[i]);
 	close_side(&s);
+}
+
+static void echo(uint8_t family, uint32_t features, uint32_t tx_features, size_t want_packets)
+{
+	echo_once(family, features, tx_features, want_packets, false);
+	echo_once(family, features, tx_features, want_packets, true);
 }
 
 static bool has_uso(void)
@@ -286,9 +322,39 @@ static void send_long_batch(struct side *s)
 {
 	struct mf_pkt *p = long_batch(s);
 
-	assert_int_equal(mf_tun_send(s->q, &p, 1), 1);
+	assert_int_equal(mf_tun_send(s->q, s->pool, &p, 1), 1);
 	check_echo(s, 100, 200);
 	mf_pkt_free(p);
+}
+
+/* What must be cut needs one piece, and that needs a large packet. */
+static void test_no_memory_for_one_piece(void **state)
+{
+	struct mf_pkt *p, *head, *large[16];
+	struct side s;
+
+	(void)state;
+	need_netns();
+	open_side(&s, MF_TUN_ALL_OFFLOADS, 4);
+	mf_tun_queue_flush(s.q);
+	mf_tun_queue_limit_tx(s.q, MF_TUN_VNET);
+	p = long_batch(&s);
+	head = behead(&s, p);
+	for (size_t i = 0; i < 15; i++)
+		assert_non_null(large[i] = mf_pkt_large(s.pool));
+	assert_int_equal(mf_tun_send(s.q, s.pool, &head, 1), 0);
+	assert_int_equal(head->drop, MF_DROP_BUFFERS);
+	assert_int_equal(mf_tun_queue_counters(s.q)->tx_packets, 0);
+	mf_pkt_free(large[0]);
+	assert_int_equal(mf_tun_send(s.q, s.pool, &head, 1), 1);
+	assert_int_equal(head->drop, MF_DROP_NONE);
+	check_echo(&s, 100, 200);
+	assert_int_equal(mf_pkt_pool_free_large(s.pool), 1);
+	for (size_t i = 1; i < 15; i++)
+		mf_pkt_free(large[i]);
+	mf_pkt_free(head);
+	mf_pkt_free(p);
+	close_side(&s);
 }
 
 static void test_refused_offload_is_switched_off(void **state)
@@ -358,13 +424,13 @@ static void test_down_and_deleted_are_told_apart(void **state)
 	assert_int_equal(recv_udp(&s, &p, 1), 1);
 	turn_round(p);
 	assert_int_equal(mf_tun_set_up(s.tun, false, &eb), MF_OK);
-	assert_int_equal(mf_tun_send(s.q, &p, 1), 0);
+	assert_int_equal(mf_tun_send(s.q, s.pool, &p, 1), 0);
 	assert_int_equal(p->drop, MF_DROP_TUN_SEND);
 	assert_int_equal(mf_tun_queue_counters(s.q)->tx_drop_down, 1);
 	assert_int_equal(mf_tun_queue_state(s.q), MF_OK);
 	snprintf(command, sizeof(command), "ip link delete %s", mf_tun_name(s.tun));
 	if (system(command) == 0) {
-		assert_int_equal(mf_tun_send(s.q, &p, 1), 0);
+		assert_int_equal(mf_tun_send(s.q, s.pool, &p, 1), 0);
 		assert_int_equal(mf_tun_queue_state(s.q), MF_E_GONE);
 		assert_int_equal(mf_tun_set_mtu(s.tun, 1400, &eb), MF_E_GONE);
 	}
@@ -430,6 +496,7 @@ int main(void)
 		cmocka_unit_test(test_udp_super_packets_come_and_go_whole),
 		cmocka_unit_test(test_udp_super_packets_are_cut_when_writing_may_not),
 		cmocka_unit_test(test_every_offload_can_be_left_out),
+		cmocka_unit_test(test_no_memory_for_one_piece),
 		cmocka_unit_test(test_refused_offload_is_switched_off),
 		cmocka_unit_test(test_reading_stops_at_limits),
 		cmocka_unit_test(test_down_and_deleted_are_told_apart),
