@@ -111,31 +111,79 @@ static void quote(const struct mf_pkt *p, uint8_t *to, size_t n)
 	}
 }
 
+/* How much of a packet is quoted at most. */
+static size_t quote_max(uint8_t ip_version)
+{
+	size_t all = ip_version == 4 ? MF_IP4_MIN_REASSEMBLY - sizeof(struct mf_ip4_hdr)
+				     : MF_IP6_MIN_MTU - sizeof(struct mf_ip6_hdr);
+
+	return all - sizeof(struct mf_icmp_hdr);
+}
+
+/* The error with room for n bytes of quote behind its header. */
+static struct mf_pkt *start(struct mf_pkt_pool *pool, const struct mf_addr *src,
+			    const struct mf_addr *dst, const struct mf_icmp_hdr *error, size_t n)
+{
+	bool v4 = src->family == MF_AF_IP4;
+	struct mf_pkt *p = mf_reply_start(pool, src, dst, v4 ? MF_IPPROTO_ICMP : MF_IPPROTO_ICMP6,
+					  sizeof(*error) + n, v4 ? TOS4_ERROR : 0);
+
+	if (p)
+		memcpy(p->data + p->l4_off, error, sizeof(*error));
+	return p;
+}
+
 struct mf_pkt *mf_icmp_error(struct mf_pkt_pool *pool, const struct mf_pkt *about,
 			     const struct mf_addr *src, enum mf_icmp_error what, uint32_t mtu)
 {
 	bool v4 = about->ip_version == 4;
-	size_t limit = v4 ? MF_IP4_MIN_REASSEMBLY - sizeof(struct mf_ip4_hdr)
-			  : MF_IP6_MIN_MTU - sizeof(struct mf_ip6_hdr);
-	size_t n = mf_min(mf_gso_max_len(about), limit - sizeof(struct mf_icmp_hdr));
+	size_t n = mf_min(mf_gso_max_len(about), quote_max(about->ip_version));
+	struct mf_icmp_hdr h = {
+		.type = v4 ? kinds[what].type4 : kinds[what].type6,
+		.code = v4 ? kinds[what].code4 : kinds[what].code6,
+	};
 	struct mf_addr dst = mf_ip_src(about);
-	struct mf_icmp_hdr *h;
 	struct mf_pkt *p;
 
 	MF_ASSERT(src->family == dst.family);
 	if (!mf_icmp_error_allowed(about, what))
 		return NULL;
-	p = mf_reply_start(pool, src, &dst, v4 ? MF_IPPROTO_ICMP : MF_IPPROTO_ICMP6, sizeof(*h) + n,
-			   v4 ? TOS4_ERROR : 0);
+	h.rest = mf_be32_of(rest_of(about, what, mtu));
+	p = start(pool, src, &dst, &h, n);
 	if (!p)
 		return NULL;
-	h = (void *)(p->data + p->l4_off);
-	*h = (struct mf_icmp_hdr){
-		.type = v4 ? kinds[what].type4 : kinds[what].type6,
-		.code = v4 ? kinds[what].code4 : kinds[what].code6,
-		.rest = mf_be32_of(rest_of(about, what, mtu)),
-	};
-	quote(about, (uint8_t *)(h + 1), n);
+	quote(about, p->data + p->l4_off + sizeof(h), n);
+	mf_reply_finish(p, MF_ICMP_CSUM_OFF);
+	return p;
+}
+
+bool mf_icmp_is_error(uint8_t ip_version, uint8_t type)
+{
+	if (ip_version == 6)
+		return type >= MF_ICMP6_UNREACHABLE && type <= MF_ICMP6_PARAMETER;
+	return type == MF_ICMP4_UNREACHABLE || type == MF_ICMP4_TIME_EXCEEDED ||
+	       type == MF_ICMP4_PARAMETER;
+}
+
+struct mf_pkt *mf_icmp_error_quoting(struct mf_pkt_pool *pool, const uint8_t *quote, size_t n,
+				     const struct mf_addr *src, const struct mf_icmp_hdr *error)
+{
+	enum mf_icmp_error what = MF_ICMP_NO_ROUTE;
+	struct mf_addr dst;
+	struct mf_pkt about, *p;
+
+	if (!mf_ip_quoted(&about, quote, n) || !mf_icmp_is_error(about.ip_version, error->type))
+		return NULL;
+	if (about.ip_version == 6 && error->type == MF_ICMP6_TOO_BIG)
+		what = MF_ICMP_TOO_BIG;
+	dst = mf_ip_src(&about);
+	if (src->family != dst.family || !mf_icmp_error_allowed(&about, what))
+		return NULL;
+	n = mf_min(n, quote_max(about.ip_version));
+	p = start(pool, src, &dst, error, n);
+	if (!p)
+		return NULL;
+	memcpy(p->data + p->l4_off + sizeof(*error), quote, n);
 	mf_reply_finish(p, MF_ICMP_CSUM_OFF);
 	return p;
 }

@@ -54,6 +54,16 @@ enum mf_icmp_error {
 struct mf_pkt *mf_icmp_error(struct mf_pkt_pool *pool, const struct mf_pkt *about,
 			     const struct mf_addr *src, enum mf_icmp_error what, uint32_t mtu);
 
+/* An error that somebody else has found out: `type`, `code` and `rest` as they are, about a packet of which
+ * quote[0..n) is the start (checked: mf_ip_quoted), from `src` (of its family) to its source. Returns as
+ * mf_icmp_error does. */
+struct mf_pkt *mf_icmp_error_quoting(struct mf_pkt_pool *pool, const uint8_t *quote, size_t n,
+				     const struct mf_addr *src, const struct mf_icmp_hdr *error);
+
+/* Is that an error that this IP version knows, and one that is about a packet (no redirect, no source
+ * quench)? */
+bool mf_icmp_is_error(uint8_t ip_version, uint8_t type);
+
 /* May an error of this kind be sent about p? Never about ICMP errors, non-first fragments,
  * multicasts and broadcasts (but "too big" about an IPv6 multicast), or sources that are no single
  * host's. */

@@ -182,6 +182,41 @@ enum mf_drop mf_ip_input(struct mf_pkt *p)
 	return MF_DROP_IP_VERSION;
 }
 
+static bool ip4_quoted(struct mf_pkt *q)
+{
+	const struct mf_ip4_hdr *h = (const void *)q->data;
+
+	if (q->len < sizeof(*h) || mf_ip4_hdr_len(h) < sizeof(*h))
+		return false;
+	q->l4_off = (uint16_t)mf_ip4_hdr_len(h);
+	q->l4_proto = mf_be16_get(h->frag) & MF_IP4_OFFSET ? 0 : h->proto;
+	return true;
+}
+
+static bool ip6_quoted(struct mf_pkt *q)
+{
+	size_t off;
+	uint8_t proto;
+
+	if (q->len < sizeof(struct mf_ip6_hdr) || ip6_walk(q->data, q->len, &off, &proto))
+		return false;
+	q->l4_off = (uint16_t)off;
+	q->l4_proto = proto;
+	return true;
+}
+
+bool mf_ip_quoted(struct mf_pkt *q, const uint8_t *ip, size_t n)
+{
+	bool ok;
+
+	*q = (struct mf_pkt){ .data = (uint8_t *)ip, .len = (uint32_t)mf_min(n, 65535) };
+	if (!q->len)
+		return false;
+	q->ip_version = ip[0] >> 4;
+	ok = q->ip_version == 4 ? ip4_quoted(q) : q->ip_version == 6 && ip6_quoted(q);
+	return ok && q->len >= q->l4_off + 8u;
+}
+
 size_t mf_ip_peek_len(const uint8_t *ip, size_t n)
 {
 	size_t len;

@@ -18,6 +18,11 @@
  * Returns MF_DROP_NONE or why the packet must be dropped; then only ip_version may have changed. */
 enum mf_drop mf_ip_input(struct mf_pkt *p);
 
+/* Reads the start of a packet, as ICMP errors quote it: n bytes that need not be all of it, and of which
+ * nobody says that they are right. Sets data and len of q (they point into the bytes), ip_version, l4_off and
+ * l4_proto as mf_ip_input would; checks lengths only. False: not an IP header and at least 8 bytes behind. */
+bool mf_ip_quoted(struct mf_pkt *q, const uint8_t *ip, size_t n);
+
 /* Looks at n bytes that may be an IP packet with padding behind it: the length that its header gives,
  * or 0 if that is more than n or there is no such header. Checks nothing else. */
 size_t mf_ip_peek_len(const uint8_t *ip, size_t n);

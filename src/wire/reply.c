@@ -9,7 +9,7 @@
 enum { TTL = 64 };
 
 static void write_ip4(struct mf_pkt *p, const struct mf_addr *src, const struct mf_addr *dst,
-		      uint8_t tos)
+		      uint8_t tos, uint8_t ttl)
 {
 	struct mf_ip4_hdr *h = (void *)p->data;
 
@@ -18,7 +18,7 @@ static void write_ip4(struct mf_pkt *p, const struct mf_addr *src, const struct 
 		.tos = tos,
 		.len = mf_be16_of((uint16_t)p->len),
 		.frag = mf_be16_of(MF_IP4_DF),
-		.ttl = TTL,
+		.ttl = ttl ? ttl : TTL,
 		.proto = p->l4_proto,
 	};
 	memcpy(h->src, src->b, 4);
@@ -27,7 +27,7 @@ static void write_ip4(struct mf_pkt *p, const struct mf_addr *src, const struct 
 }
 
 static void write_ip6(struct mf_pkt *p, const struct mf_addr *src, const struct mf_addr *dst,
-		      uint8_t tos)
+		      uint8_t tos, uint8_t ttl)
 {
 	struct mf_ip6_hdr *h = (void *)p->data;
 
@@ -35,32 +35,47 @@ static void write_ip6(struct mf_pkt *p, const struct mf_addr *src, const struct 
 		.version_class_flow = mf_be32_of(6u << 28 | (uint32_t)tos << 20),
 		.payload_len = mf_be16_of((uint16_t)(p->len - sizeof(*h))),
 		.next = p->l4_proto,
-		.hop_limit = TTL,
+		.hop_limit = ttl ? ttl : TTL,
 	};
 	memcpy(h->src, src->b, 16);
 	memcpy(h->dst, dst->b, 16);
 }
 
+static size_t hdr_len(const struct mf_addr *src)
+{
+	return src->family == MF_AF_IP4 ? sizeof(struct mf_ip4_hdr) : sizeof(struct mf_ip6_hdr);
+}
+
+void mf_reply_wrap(struct mf_pkt *p, const struct mf_addr *src, const struct mf_addr *dst,
+		   uint8_t l4_proto, uint8_t tos, uint8_t ttl)
+{
+	bool v4 = src->family == MF_AF_IP4;
+	size_t n = hdr_len(src);
+
+	MF_ASSERT(src->family == dst->family && src->family != MF_AF_NONE);
+	MF_ASSERT(p->len + (v4 ? n : 0) <= 65535 && mf_pkt_headroom(p) >= n);
+	p->data -= n;
+	p->len += (uint32_t)n;
+	p->ip_version = v4 ? 4 : 6;
+	p->l4_off = (uint16_t)n;
+	p->l4_proto = l4_proto;
+	if (v4)
+		write_ip4(p, src, dst, tos, ttl);
+	else
+		write_ip6(p, src, dst, tos, ttl);
+}
+
 struct mf_pkt *mf_reply_start(struct mf_pkt_pool *pool, const struct mf_addr *src,
 			      const struct mf_addr *dst, uint8_t l4_proto, size_t l4_len, uint8_t tos)
 {
-	bool v4 = src->family == MF_AF_IP4;
-	size_t ip_len = v4 ? sizeof(struct mf_ip4_hdr) : sizeof(struct mf_ip6_hdr);
-	struct mf_pkt *p;
+	size_t n = hdr_len(src);
+	struct mf_pkt *p = n + l4_len <= MF_PKT_SMALL_MAX ? mf_pkt_small(pool) : mf_pkt_large(pool);
 
-	MF_ASSERT(src->family == dst->family && src->family != MF_AF_NONE);
-	MF_ASSERT(l4_len <= 65535 - sizeof(struct mf_ip6_hdr));
-	p = ip_len + l4_len <= MF_PKT_SMALL_MAX ? mf_pkt_small(pool) : mf_pkt_large(pool);
 	if (!p)
 		return NULL;
-	p->len = (uint32_t)(ip_len + l4_len);
-	p->ip_version = v4 ? 4 : 6;
-	p->l4_off = (uint16_t)ip_len;
-	p->l4_proto = l4_proto;
-	if (v4)
-		write_ip4(p, src, dst, tos);
-	else
-		write_ip6(p, src, dst, tos);
+	p->data += n;
+	p->len = (uint32_t)l4_len;
+	mf_reply_wrap(p, src, dst, l4_proto, tos, 0);
 	return p;
 }
 

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * reply - starts a small packet that the engine itself sends: IP header now, L4 checksum at the end.
- * For the builders in this directory and for nodes that answer (DNS).
+ * reply - starts a packet that the engine itself sends: IP header now, L4 checksum at the end.
+ * For the builders in this directory, for nodes that answer (DNS), and for what the host stack has received.
  */
 #ifndef MF_WIRE_REPLY_H
 #define MF_WIRE_REPLY_H
@@ -14,6 +14,11 @@
 struct mf_pkt *mf_reply_start(struct mf_pkt_pool *pool, const struct mf_addr *src,
 			      const struct mf_addr *dst, uint8_t l4_proto, size_t l4_len,
 			      uint8_t tos);
+
+/* The same around p's data/len, which are the whole L4 part: the header goes into the headroom in front of
+ * it. `ttl` 0: 64. */
+void mf_reply_wrap(struct mf_pkt *p, const struct mf_addr *src, const struct mf_addr *dst,
+		   uint8_t l4_proto, uint8_t tos, uint8_t ttl);
 
 /* Writes the checksum over the L4 part (pseudo-header included, but for ICMPv4) at csum_off in it. */
 void mf_reply_finish(struct mf_pkt *p, uint16_t csum_off);

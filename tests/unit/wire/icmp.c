@@ -206,6 +206,52 @@ static void test_no_error_about_ip6(void **state)
 	}
 }
 
+/* Errors that others have found out: as they said it, under our rules. */
+static void test_quoting(void **state)
+{
+	struct mf_addr far4 = addr("10.66.0.1"), far6 = addr("fd66::1");
+	struct mf_icmp_hdr e = { .type = 3, .code = 4, .rest = mf_be32_of(1420) };
+	uint8_t b[2000];
+	struct mf_pkt *r;
+
+	(void)state;
+	check_answer(mf_icmp_error_quoting(pool, probe4, sizeof(probe4), &far4, &e), fragneeded4,
+		     sizeof(fragneeded4));
+	e = (struct mf_icmp_hdr){ .type = 2, .rest = mf_be32_of(1380) };
+	check_answer(mf_icmp_error_quoting(pool, udp6, sizeof(udp6), &far6, &e), toobig6,
+		     sizeof(toobig6));
+	e = (struct mf_icmp_hdr){ .type = 3 };
+	check_answer(mf_icmp_error_quoting(pool, udp6, sizeof(udp6), &far6, &e), exceeded6,
+		     sizeof(exceeded6));
+	/* Only the start is there: the header and 8 bytes suffice, 7 do not. */
+	e = (struct mf_icmp_hdr){ .type = 3, .code = 3 };
+	r = mf_icmp_error_quoting(pool, probe4, 28, &far4, &e);
+	assert_non_null(r);
+	assert_int_equal(r->len, 56);
+	mf_pkt_free(r);
+	assert_null(mf_icmp_error_quoting(pool, probe4, 27, &far4, &e));
+	/* Much of it is there: no more than RFC 1812 and RFC 4443 allow. */
+	memset(b, 0, sizeof(b));
+	memcpy(b, probe4, sizeof(probe4));
+	r = mf_icmp_error_quoting(pool, b, sizeof(b), &far4, &e);
+	assert_int_equal(r->len, 576);
+	mf_pkt_free(r);
+	/* Not of that family, not about a group, not about an error, not what is no error. */
+	assert_null(mf_icmp_error_quoting(pool, b, 100, &far6, &e));
+	b[16] = 224;
+	assert_null(mf_icmp_error_quoting(pool, b, 100, &far4, &e));
+	assert_null(mf_icmp_error_quoting(pool, fragneeded4, sizeof(fragneeded4), &far4, &e));
+	e.type = 5;
+	assert_null(mf_icmp_error_quoting(pool, probe4, sizeof(probe4), &far4, &e));
+	e.type = 8;
+	assert_null(mf_icmp_error_quoting(pool, probe4, sizeof(probe4), &far4, &e));
+	for (unsigned type = 0; type < 256; type++) {
+		assert_int_equal(mf_icmp_is_error(4, (uint8_t)type),
+				 type == 3 || type == 11 || type == 12);
+		assert_int_equal(mf_icmp_is_error(6, (uint8_t)type), type >= 1 && type <= 4);
+	}
+}
+
 static void test_path_mtu(void **state)
 {
 	uint8_t b[200];
@@ -353,6 +399,7 @@ int main(void)
 		cmocka_unit_test(test_quotes_first_segment),
 		cmocka_unit_test(test_no_error_about_ip4),
 		cmocka_unit_test(test_no_error_about_ip6),
+		cmocka_unit_test(test_quoting),
 		cmocka_unit_test(test_path_mtu),
 		cmocka_unit_test(test_known_reset),
 		cmocka_unit_test(test_resets),

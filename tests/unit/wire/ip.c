@@ -398,6 +398,62 @@ static void test_fragments_hash_alike(void **state)
 	assert_int_equal(mf_flow_hash(&p), mf_flow_hash(&q));
 }
 
+/* Of every start of a packet: what mf_ip_input says of all of it, or "too short". */
+static void test_quoted(void **state)
+{
+	static const struct {
+		const uint8_t *b;
+		size_t n, l4_off;
+		uint8_t proto;
+	} known[] = {
+		{ tcp4, sizeof(tcp4), 20, TCP },
+		{ udp6, sizeof(udp6), 40, UDP },
+		{ ext6, sizeof(ext6), 56, TCP },
+		{ frag6, sizeof(frag6), 48, 0 },
+	};
+
+	(void)state;
+	for (size_t i = 0; i < MF_ARRAY_LEN(known); i++)
+		for (size_t n = 0; n <= known[i].n; n++) {
+			uint8_t *b = malloc(n ? n : 1);
+			struct mf_pkt q;
+
+			memcpy(b, known[i].b, n);
+			assert_int_equal(mf_ip_quoted(&q, b, n), n >= known[i].l4_off + 8);
+			if (n >= known[i].l4_off + 8) {
+				assert_ptr_equal(q.data, b);
+				assert_int_equal(q.len, n);
+				assert_int_equal(q.ip_version, b[0] >> 4);
+				assert_int_equal(q.l4_off, known[i].l4_off);
+				assert_int_equal(q.l4_proto, known[i].proto);
+				b[0] ^= 0x10;
+				assert_false(mf_ip_quoted(&q, b, n) && q.ip_version == 5);
+			}
+			free(b);
+		}
+}
+
+/* A quote is what a router saw: its checksum and TTL may be off, but never its header's length. */
+static void test_quoted_forgives(void **state)
+{
+	uint8_t b[sizeof(tcp4)];
+	struct mf_pkt q;
+
+	(void)state;
+	memcpy(b, tcp4, sizeof(b));
+	b[8] = 0;
+	mf_store_be16(b + 2, 9000);
+	assert_true(mf_ip_quoted(&q, b, sizeof(b)));
+	b[0] = 0x44;
+	assert_false(mf_ip_quoted(&q, b, sizeof(b)));
+	b[0] = 0x4f;
+	assert_false(mf_ip_quoted(&q, b, sizeof(b)));
+	b[0] = 0x45;
+	mf_store_be16(b + 6, 3); /* not the first fragment: no ports to be read */
+	assert_true(mf_ip_quoted(&q, b, sizeof(b)));
+	assert_int_equal(q.l4_proto, 0);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -406,6 +462,7 @@ int main(void)
 		cmocka_unit_test(test_ip4_fragments),   cmocka_unit_test(test_ip6_chains),
 		cmocka_unit_test(test_ip6_is_fragment), cmocka_unit_test(test_martians),
 		cmocka_unit_test(test_ecn_decap),       cmocka_unit_test(test_set_ecn_and_ttl),
+		cmocka_unit_test(test_quoted),          cmocka_unit_test(test_quoted_forgives),
 		cmocka_unit_test(test_flow_hash),       cmocka_unit_test(test_fragments_hash_alike),
 	};
 
