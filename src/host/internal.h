@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
  * internal - a worker's host stack as its own files see it. One file for each kind of session (tcp.c, udp.c,
- * echo.c), one for what comes in pieces (reass.c) or as an error (icmp.c), and host.c for what they share.
+ * echo.c), one for what comes in pieces (reass.c) or as an error (icmp.c); what they share is in host.c (the
+ * pass), lookup.c (whose is a packet, and may a session begin) and session.c (lists, timers, facts).
  */
 #ifndef MF_HOST_INTERNAL_H
 #define MF_HOST_INTERNAL_H
@@ -10,6 +11,7 @@
 #include "base/wheel.h"
 #include "flow/table.h"
 #include "host/host.h"
+#include "host/source.h"
 #include "proto/tcp/conn.h"
 
 struct mf_session;
@@ -68,13 +70,6 @@ struct mf_session_list {
 	uint32_t n;
 };
 
-/* One source address: how much it has open. One of an array, found by hash, given back when empty. */
-struct mf_source {
-	struct mf_addr addr;
-	uint32_t sessions, half_open;
-	struct mf_source *next; /* of its hash, or free */
-};
-
 struct mf_reass;
 
 struct mf_host {
@@ -90,41 +85,62 @@ struct mf_host {
 	struct mf_session_list ready;
 	struct mf_session_list starved;   /* something to read and no packet to read it into */
 	struct mf_session_list time_wait; /* oldest first: they go when room is short */
-	struct mf_timer starved_timer;
+	struct mf_timer starved_timer, reass_timer;
 	uint32_t strays;
 	struct mf_sources *sources;
 	struct mf_reass *reass;
-	mf_nsec reass_at;     /* when mf_reass_expire wants to be called */
 	mf_nsec icmp_full_at; /* token bucket of ICMP errors to apps */
 	struct mf_host_counters count;
 	struct mf_hop_totals hop[MF_HOST_HOPS];
 };
 
-/* ---- host.c ------------------------------------------------------------------------------------ */
+/* ---- lookup.c ---------------------------------------------------------------------------------- */
 
 /* The key of a packet's session: of the app's end alone for UDP and echo. false: the L4 header is not
- * whole. */
+ * whole, or the packet is of no kind that has sessions. */
 bool mf_host_key(const struct mf_pkt *p, struct mf_flow_key *k);
 /* The session of a packet, or a new one of this kind; NULL: the packet has been dropped, refused or handed
  * to another worker. `*fresh` tells. A new one is in the table, has its source counted, facts filled in
- * (app, dst, hop, started) and nothing else. */
+ * (app, dst, hop, started, kind, state) and nothing else. */
 struct mf_session *mf_host_session(struct mf_host *h, struct mf_pkt *p, bool may_open,
 				   const struct mf_session_ops *ops, bool *fresh);
+/* Drops p, with a reset before if it is TCP and may have one. */
+void mf_host_refuse(struct mf_host *h, struct mf_pkt *p, enum mf_drop reason);
+/* The whole packet if p is no fragment or the last one missing, else NULL. */
+struct mf_pkt *mf_host_whole(struct mf_host *h, struct mf_pkt *p);
+
+/* ---- session.c --------------------------------------------------------------------------------- */
+
 /* Out of the table and of every list; what its kind holds must be gone. */
 void mf_session_free(struct mf_host *h, struct mf_session *s);
+/* mf_session_ops.close and then mf_session_free. */
+void mf_session_end(struct mf_host *h, struct mf_session *s, bool tell_app);
 /* Puts it on the ready list: it gets a turn in the next mf_host_run. */
 void mf_session_ready(struct mf_session *s);
-/* It gets a turn at `at` or before (the earliest of several); MF_NEVER: nothing to wait for but the
- * idle time-out, which this respects by itself. */
+/* It has something to read and no packet to read it into: it gets a turn when there are some again. */
+void mf_session_starve(struct mf_session *s);
+/* Both sides have closed: it no longer counts in its source, and goes when room is short. */
+void mf_session_wait(struct mf_session *s);
+/* It gets a turn at `at` or before (the earliest that was asked for since its last turn); MF_NEVER:
+ * nothing to wait for but the idle time-out, which this respects by itself. */
 void mf_session_arm(struct mf_session *s, mf_nsec at);
 /* Traffic: counts, and moves the idle time-out. Payload bytes and wire packets. */
 void mf_session_up(struct mf_session *s, size_t bytes, uint32_t packets);
 void mf_session_down(struct mf_session *s, size_t bytes, uint32_t packets);
-void mf_session_publish(struct mf_session *s);
+/* At the end of a turn: what other threads see. Returns true once a second while there is traffic: time to
+ * look at what is dear to find out. */
+bool mf_session_publish(struct mf_session *s);
 /* The session is established: no longer half open. */
 void mf_session_opened(struct mf_session *s);
 /* The idle time-out of its kind, from the configuration. */
 mf_nsec mf_session_timeout(const struct mf_host *h, const struct mf_session *s);
+
+void mf_session_list_init(struct mf_session_list *l);
+void mf_session_list_remove(struct mf_session *s);
+/* Once in a pass: if there are packets again, those that wait for some become ready, before the others. */
+void mf_session_feed(struct mf_host *h);
+
+/* ---- host.c ------------------------------------------------------------------------------------ */
 
 /* How a packet that came in ends: one of these, once. mf_host_taken: its memory stays ours. */
 void mf_host_drop(struct mf_host *h, struct mf_pkt *p, enum mf_drop reason);
@@ -132,8 +148,10 @@ void mf_host_consume(struct mf_host *h, struct mf_pkt *p);
 void mf_host_taken(struct mf_host *h, uint32_t segments, uint32_t trace);
 /* A packet of ours, or one that came in and is turned round, to the app. */
 void mf_host_emit(struct mf_host *h, struct mf_pkt *p);
-/* The whole packet if p is no fragment or the last one missing, else NULL. */
-struct mf_pkt *mf_host_whole(struct mf_host *h, struct mf_pkt *p);
+/* How many packets a session may take now: the last eighth of the pool is for what comes in. */
+uint32_t mf_host_spare_small(const struct mf_host *h);
+uint32_t mf_host_spare_large(const struct mf_host *h);
+struct mf_hop_totals *mf_host_hop_of(struct mf_host *h, uint32_t hop);
 
 /* ---- tcp.c, udp.c, echo.c ------------------------------------------------------------------------ */
 

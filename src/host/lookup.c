@@ -1,0 +1,227 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * lookup - whose is a packet: a session's here, a session's on another worker, or may it begin one?
+ */
+#include "host/internal.h"
+
+#include "wire/icmp.h"
+#include "wire/ip.h"
+#include "wire/tcp.h"
+#include "wire/udp.h"
+
+/* ---- Fragments ------------------------------------------------------------------------------------- */
+
+enum { FRAGMENT_SECONDS = 30 };
+
+static void drop_fragment(void *ctx, struct mf_pkt *p, enum mf_drop reason)
+{
+	mf_host_drop(ctx, p, reason);
+}
+
+static void consume_fragment(void *ctx, struct mf_pkt *p)
+{
+	mf_host_consume(ctx, p);
+}
+
+static void expire_fragments(struct mf_timer *t, void *ctx, mf_nsec now)
+{
+	struct mf_host *h = ctx;
+
+	mf_timer_arm(&h->wheel, t, mf_reass_expire(h->reass, now, drop_fragment, h));
+}
+
+struct mf_pkt *mf_host_whole(struct mf_host *h, struct mf_pkt *p)
+{
+	if (MF_LIKELY(!mf_ip_is_fragment(p)))
+		return p;
+	if (!mf_timer_armed(&h->reass_timer)) {
+		h->reass_timer.fire = expire_fragments;
+		mf_timer_arm(&h->wheel, &h->reass_timer, h->now + FRAGMENT_SECONDS * MF_SEC);
+	}
+	p = mf_reass_add(h->reass, p, h->now, drop_fragment, h, consume_fragment);
+	if (p)
+		mf_count(&h->count.reassembled, 1);
+	return p;
+}
+
+/* ---- Keys ------------------------------------------------------------------------------------------ */
+
+/* Only requests: what answers one does not come from an app's side. */
+static bool echo_key(const struct mf_pkt *p, size_t n, struct mf_flow_key *k)
+{
+	const struct mf_icmp_hdr *i = (const void *)(p->data + p->l4_off);
+
+	if (n < sizeof(*i) || i->type != (p->ip_version == 4 ? MF_ICMP4_ECHO : MF_ICMP6_ECHO))
+		return false;
+	k->sport = (uint16_t)(mf_be32_get(i->rest) >> 16);
+	return true;
+}
+
+static bool tcp_key(const struct mf_pkt *p, size_t n, struct mf_flow_key *k)
+{
+	const struct mf_tcp_hdr *t = (const void *)(p->data + p->l4_off);
+
+	if (n < sizeof(*t))
+		return false;
+	memcpy(k->dst, mf_ip_dst_bytes(p), p->ip_version == 4 ? 4 : 16);
+	k->sport = mf_be16_get(t->sport);
+	k->dport = mf_be16_get(t->dport);
+	return true;
+}
+
+static bool udp_key(const struct mf_pkt *p, size_t n, struct mf_flow_key *k)
+{
+	const struct mf_udp_hdr *u = (const void *)(p->data + p->l4_off);
+
+	if (n < sizeof(*u))
+		return false;
+	k->sport = mf_be16_get(u->sport);
+	return true;
+}
+
+bool mf_host_key(const struct mf_pkt *p, struct mf_flow_key *k)
+{
+	size_t n = p->len - p->l4_off;
+
+	memset(k, 0, sizeof(*k));
+	k->family = p->ip_version == 4 ? MF_AF_IP4 : MF_AF_IP6;
+	k->proto = p->l4_proto;
+	memcpy(k->src, mf_ip_src_bytes(p), p->ip_version == 4 ? 4 : 16);
+	switch (p->l4_proto) {
+	case MF_IPPROTO_TCP:
+		return tcp_key(p, n, k);
+	case MF_IPPROTO_UDP:
+		return udp_key(p, n, k);
+	case MF_IPPROTO_ICMP:
+		return p->ip_version == 4 && echo_key(p, n, k);
+	case MF_IPPROTO_ICMP6:
+		return p->ip_version == 6 && echo_key(p, n, k);
+	default:
+		return false;
+	}
+}
+
+/* ---- Sessions -------------------------------------------------------------------------------------- */
+
+void mf_host_refuse(struct mf_host *h, struct mf_pkt *p, enum mf_drop reason)
+{
+	struct mf_pkt *reset = mf_tcp_reset(h->pool, p);
+
+	if (reset)
+		mf_host_emit(h, reset);
+	mf_host_drop(h, p, reason);
+}
+
+/* Gives p to the worker that has its session; false: that is nobody, or we. */
+static bool hand_over(struct mf_host *h, struct mf_pkt *p, int owner)
+{
+	if (owner == MF_OWNER_NONE || owner == (int)h->worker)
+		return false;
+	mf_count(&h->count.handed_over, 1);
+	h->port.handoff(h->port.ctx, p, (unsigned)owner);
+	return true;
+}
+
+/* May this address open one more? The table is full only if nothing in it is in TIME-WAIT. */
+static enum mf_drop admit(struct mf_host *h, const struct mf_addr *src, bool tcp)
+{
+	const struct mf_source *s = mf_source_find(h->sources, src);
+
+	if (s && s->sessions >= h->cfg.per_source)
+		return MF_DROP_SESSIONS_SOURCE;
+	if (s && tcp && s->half_open >= h->cfg.half_open_per_source)
+		return MF_DROP_HALF_OPEN_SOURCE;
+	if (mf_flow_count(h->table) < mf_flow_max(h->table))
+		return MF_DROP_NONE;
+	if (!h->time_wait.first)
+		return MF_DROP_SESSIONS_FULL;
+	mf_session_end(h, h->time_wait.first, false);
+	return MF_DROP_NONE;
+}
+
+static void fill_facts(struct mf_host *h, struct mf_session *s, const struct mf_pkt *p)
+{
+	const struct mf_flow_key *k = &s->flow.key;
+	struct mf_session_facts *f = &s->facts;
+	bool tcp = k->proto == MF_IPPROTO_TCP, udp = k->proto == MF_IPPROTO_UDP;
+
+	f->worker = h->worker;
+	f->ref = s->flow.ref;
+	f->proto = k->proto;
+	f->state = tcp ? MF_SESSION_OPENING : MF_SESSION_UNREPLIED;
+	f->kind = tcp ? MF_SESSION_TCP : udp ? MF_SESSION_UDP : MF_SESSION_ECHO;
+	f->hop = p->next_hop;
+	f->app.addr = mf_ip_src(p);
+	f->app.port = k->sport;
+	f->dst.addr = mf_ip_dst(p);
+	if (udp)
+		f->dst.port = mf_be16_get(((const struct mf_udp_hdr *)(p->data + p->l4_off))->dport);
+	else
+		f->dst.port = k->dport;
+	f->started = f->last = f->rate_at = h->now;
+}
+
+static struct mf_session *begin(struct mf_host *h, const struct mf_pkt *p,
+				const struct mf_flow_key *k, uint64_t hash,
+				const struct mf_session_ops *ops)
+{
+	struct mf_session *s = mf_flow_add(h->table, k, hash);
+	struct mf_hop_totals *hop = mf_host_hop_of(h, p->next_hop);
+
+	s->host = h;
+	s->ops = ops;
+	s->wake_at = MF_NEVER;
+	fill_facts(h, s, p);
+	s->source = mf_source_join(h->sources, &s->facts.app.addr);
+	s->half_open = k->proto == MF_IPPROTO_TCP;
+	if (s->half_open)
+		s->source->half_open++;
+	mf_count(&h->count.sessions, 1);
+	mf_count(&hop->sessions, 1);
+	mf_count(&hop->opened, 1);
+	mf_session_arm(s, MF_NEVER);
+	return s;
+}
+
+struct mf_session *mf_host_session(struct mf_host *h, struct mf_pkt *p, bool may_open,
+				   const struct mf_session_ops *ops, bool *fresh)
+{
+	struct mf_flow_key k;
+	struct mf_session *s;
+	struct mf_addr src;
+	enum mf_drop why;
+	uint64_t hash;
+
+	*fresh = false;
+	if (!mf_host_key(p, &k)) {
+		mf_host_drop(h, p, MF_DROP_L4_TRUNCATED);
+		return NULL;
+	}
+	hash = mf_flow_hash_key(h->table, &k);
+	s = mf_flow_find(h->table, &k, hash);
+	if (MF_LIKELY(s))
+		return s;
+	if (h->owners && hand_over(h, p, mf_owners_find(h->owners, hash)))
+		return NULL;
+	src = mf_ip_src(p);
+	why = may_open ? admit(h, &src, p->l4_proto == MF_IPPROTO_TCP) : MF_DROP_NO_SESSION;
+	if (why == MF_DROP_HALF_OPEN_SOURCE) /* perhaps not the one whom an answer would reach */
+		mf_host_drop(h, p, why);
+	else if (why)
+		mf_host_refuse(h, p, why);
+	/* Between the look and the claim another worker may have been faster. */
+	else if (!h->owners || !hand_over(h, p, mf_owners_claim(h->owners, hash, h->worker)))
+		*fresh = true;
+	return *fresh ? begin(h, p, &k, hash, ops) : NULL;
+}
+
+bool mf_host_has(const struct mf_host *h, const struct mf_pkt *p)
+{
+	const struct mf_session *s;
+	struct mf_flow_key k;
+
+	if (MF_LIKELY(!h->strays) || mf_ip_is_fragment(p) || !mf_host_key(p, &k))
+		return false;
+	s = mf_flow_find(h->table, &k, mf_flow_hash_key(h->table, &k));
+	return s && s->facts.stray;
+}
