@@ -228,6 +228,7 @@ static void fill(const struct mf_engine *e, struct mf_snapshot *s, const struct 
 	s->routes6 = mf_route_table_ip6(routes);
 	s->tunnel4 = e->tunnel4;
 	s->tunnel6 = e->tunnel6;
+	s->tunnel_mtu = e->tunnel_mtu ? e->tunnel_mtu : e->default_mtu;
 	s->staged_max = e->staged_max;
 	s->hop[MF_HOP_ID_DROP].kind = MF_HOP_DROP;
 	strcpy(s->hop[MF_HOP_ID_DROP].name, "drop");
@@ -242,6 +243,7 @@ static void fill(const struct mf_engine *e, struct mf_snapshot *s, const struct 
 		h->kind = MF_HOP_WG;
 		h->udp_slot = f->slot;
 		h->mtu = f->mtu;
+		h->path_mtu = (uint32_t)mf_min(f->mtu, s->tunnel_mtu);
 		h->device = f->device;
 		h->inside4 = f->inside4;
 		h->inside6 = f->inside6;
@@ -433,6 +435,7 @@ static mf_err commit(struct mf_engine *e, const struct mf_config *cfg, struct pr
 
 	e->tunnel4 = first_of(&cfg->tunnel.addresses, MF_AF_IP4);
 	e->tunnel6 = first_of(&cfg->tunnel.addresses, MF_AF_IP6);
+	e->tunnel_mtu = cfg->tunnel.mtu;
 	e->staged_max = cfg->limits.staged_packets;
 	for (uint32_t i = 0; i < e->n_ifaces; i++)
 		e->ifaces[i]->in_profile = false;
@@ -483,19 +486,13 @@ mf_err mf_engine_apply(struct mf_engine *e, const struct mf_config *cfg, mf_nsec
 
 void mf_engine_set_default_mtu(struct mf_engine *e, uint32_t mtu)
 {
+	bool changed = mtu != e->default_mtu;
 	struct mf_snapshot *snap;
-	bool changed = false;
 
-	mtu = (uint32_t)mf_min(mtu, MF_WG_MTU_MAX);
 	e->default_mtu = mtu;
-	for (uint32_t i = 0; i < e->n_ifaces; i++) {
-		struct mf_iface *f = e->ifaces[i];
-
-		if (!f->default_mtu || f->mtu == mtu)
-			continue;
-		f->mtu = mtu;
-		changed = true;
-	}
+	for (uint32_t i = 0; i < e->n_ifaces; i++)
+		if (e->ifaces[i]->default_mtu)
+			e->ifaces[i]->mtu = (uint32_t)mf_min(mtu, MF_WG_MTU_MAX);
 	snap = changed ? mf_snapshot_new(e) : NULL;
 	if (snap) /* else the packet path goes on with what it has */
 		mf_publish(e, snap, e->routes);

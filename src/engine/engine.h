@@ -48,7 +48,7 @@ struct mf_engine_options {
 	const char *aead;          /* back-end, NULL: the best */
 	uint32_t mark;             /* SO_MARK of interfaces that have no fwmark of their own */
 	bool merge_tcp, merge_udp; /* what may be merged on the way to the TUN */
-	uint32_t default_mtu;      /* of interfaces that have none in the profile */
+	uint32_t default_mtu; /* of interfaces that have none in the profile, and of the TUN if it has none */
 };
 
 /* ---- Control --------------------------------------------------------------------------------- */
@@ -89,7 +89,8 @@ MF_MUST_CHECK mf_err mf_engine_peer_set(struct mf_engine *e, struct mf_wg_device
 mf_nsec mf_engine_control(struct mf_engine *e, mf_nsec now);
 
 void mf_engine_network_changed(struct mf_engine *e, mf_nsec now);
-/* Another MTU for interfaces that have none in the profile, those that there are and later ones. */
+/* Another MTU for interfaces that have none in the profile, those that there are and later ones, and for
+ * the TUN if the profile gives it none. */
 void mf_engine_set_default_mtu(struct mf_engine *e, uint32_t mtu);
 /* An answer to host.resolve; family 0: the name could not be resolved. */
 void mf_engine_resolved(struct mf_engine *e, uint64_t tag, const struct mf_endpoint *addr,

@@ -69,6 +69,7 @@ struct mf_engine {
 	struct mf_addr tunnel4, tunnel6;
 	uint32_t staged_max;
 	uint32_t default_mtu;
+	uint32_t tunnel_mtu; /* of the profile; 0: what the TUN has is default_mtu */
 	struct mf_trace *traces[MF_WORKERS_MAX];
 	bool tracing;
 	uint64_t refused[MF_DROP_COUNT]; /* handshake messages, by reason */

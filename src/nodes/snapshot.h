@@ -29,6 +29,9 @@ struct mf_next_hop {
 	uint8_t kind; /* enum mf_hop_kind */
 	uint8_t udp_slot;
 	uint32_t mtu; /* of packets inside the tunnel, at most MF_WG_MTU_MAX */
+	/* What a TCP connection through here has room for, both ways: the smaller of that and the TUN's
+	 * MTU. The MSS of SYNs is lowered to it. */
+	uint32_t path_mtu;
 	struct mf_wg_device *device;
 	/* Our address inside this VPN, one for each family; family 0: the packet keeps its source.
 	 * Packets from the tunnel's own address take it on the way out, and lose it on the way in. */
@@ -49,6 +52,7 @@ struct mf_snapshot {
 	uint64_t generation;
 	const struct mf_lpm *routes4, *routes6;
 	struct mf_addr tunnel4, tunnel6; /* addresses of the TUN device; family 0: none */
+	uint32_t tunnel_mtu;             /* of the TUN device */
 	uint32_t staged_max;             /* packets staged for each peer and worker */
 	uint32_t n_hops;
 	struct mf_next_hop hop[];

@@ -13,6 +13,7 @@
 #include "proto/wg/keypair.h"
 #include "proto/wg/messages.h"
 #include "wire/ip.h"
+#include "wire/mss.h"
 #include "wire/nat.h"
 
 enum { NEXT_TUN_OUTPUT, NEXT_DROP };
@@ -352,6 +353,7 @@ void mf_open_flush(struct mf_worker *w)
 				mf_worker_drop(w, out[i], MF_DROP_INTERFACE_DOWN);
 				continue;
 			}
+			mf_mss_clamp(out[i], hop->path_mtu);
 			translate(w->snap, hop, out[i]);
 			mf_graph_put(&w->graph, to, out[i]);
 		}

@@ -14,6 +14,7 @@
 #include "proto/wg/messages.h"
 #include "wire/gso.h"
 #include "wire/ip.h"
+#include "wire/mss.h"
 #include "wire/nat.h"
 
 enum { NEXT_ICMP_ERROR, NEXT_UDP_OUTPUT, NEXT_DROP };
@@ -310,6 +311,7 @@ static uint32_t wg_output_run(struct mf_graph *g, struct mf_node *node, struct m
 			pkts[onward++] = p;
 			continue;
 		}
+		mf_mss_clamp(p, hop->path_mtu);
 		translate(w->snap, hop, p);
 		add(w, &r, peer, hop, p);
 	}
