@@ -132,27 +132,33 @@ static uint32_t on_address(const struct mf_netmon *m, const struct nlmsghdr *h)
 	return ifa->ifa_index == m->tun ? 0 : MF_NETMON_ADDRESS;
 }
 
+/* Ours do not count, nor does what comes with an address. */
 static uint32_t on_route(const struct nlmsghdr *h)
 {
 	const struct rtmsg *rt = mnl_nlmsg_get_payload(h);
 	const struct nlattr *tb[RTA_TABLE + 1];
+	uint32_t table;
 
-	if (rt->rtm_dst_len != 0 || (rt->rtm_flags & RTM_F_CLONED))
+	if (rt->rtm_flags & RTM_F_CLONED)
 		return 0;
 	mf_nl_attrs(h, sizeof(*rt), tb, RTA_TABLE);
-	if ((tb[RTA_TABLE] ? mnl_attr_get_u32(tb[RTA_TABLE]) : rt->rtm_table) != RT_TABLE_MAIN)
+	table = tb[RTA_TABLE] ? mnl_attr_get_u32(tb[RTA_TABLE]) : rt->rtm_table;
+	if (table == RT_TABLE_LOCAL || table == MF_ROUTE_TABLE)
 		return 0;
-	return MF_NETMON_DEFAULT_ROUTE;
+	return rt->rtm_dst_len == 0 && table == RT_TABLE_MAIN ? MF_NETMON_DEFAULT_ROUTE
+							      : MF_NETMON_ROUTES;
 }
 
-static uint32_t on_rule_removed(const struct nlmsghdr *h)
+static uint32_t on_rule(const struct nlmsghdr *h)
 {
 	const struct nlattr *tb[FRA_PROTOCOL + 1];
+	bool ours;
 
 	mf_nl_attrs(h, sizeof(struct fib_rule_hdr), tb, FRA_PROTOCOL);
-	return tb[FRA_PROTOCOL] && mnl_attr_get_u8(tb[FRA_PROTOCOL]) == MF_ROUTE_PROTOCOL
-		       ? MF_NETMON_RULES
-		       : 0;
+	ours = tb[FRA_PROTOCOL] && mnl_attr_get_u8(tb[FRA_PROTOCOL]) == MF_ROUTE_PROTOCOL;
+	if (!ours)
+		return MF_NETMON_ROUTES;
+	return h->nlmsg_type == RTM_DELRULE ? MF_NETMON_RULES : 0;
 }
 
 static uint32_t kind_of(struct mf_netmon *m, const struct nlmsghdr *h)
@@ -167,8 +173,9 @@ static uint32_t kind_of(struct mf_netmon *m, const struct nlmsghdr *h)
 	case RTM_NEWROUTE:
 	case RTM_DELROUTE:
 		return on_route(h);
+	case RTM_NEWRULE:
 	case RTM_DELRULE:
-		return on_rule_removed(h);
+		return on_rule(h);
 	default:
 		return 0;
 	}

@@ -79,6 +79,23 @@ int mf_nl_talk(struct mf_nl *nl, struct nlmsghdr *request, mnl_cb_t cb, void *ar
 	}
 }
 
+int mf_nl_ask(struct mf_nl *nl, struct nlmsghdr *request, mnl_cb_t cb, void *arg)
+{
+	ssize_t n;
+
+	MF_ASSERT(request->nlmsg_len <= MF_NL_REQUEST_MAX);
+	if (mnl_socket_sendto(nl->sock, request, request->nlmsg_len) < 0)
+		return -errno;
+	do {
+		n = mnl_socket_recvfrom(nl->sock, nl->reply, MF_NL_REPLY_MAX);
+	} while (n < 0 && errno == EINTR);
+	if (n < 0)
+		return -errno;
+	if (mnl_cb_run(nl->reply, (size_t)n, request->nlmsg_seq, nl->portid, cb, arg) < 0)
+		return errno ? -errno : -EPROTO;
+	return 0;
+}
+
 uint8_t mf_nl_family(const struct mf_addr *a)
 {
 	return a->family == MF_AF_IP4 ? AF_INET : AF_INET6;

@@ -31,6 +31,9 @@ struct nlmsghdr *mf_nl_start(struct mf_nl *nl, uint16_t type, uint16_t flags, si
 /* Sends it and waits for the answer; `cb` (may be NULL) sees every message of it. 0 or -errno. */
 int mf_nl_talk(struct mf_nl *nl, struct nlmsghdr *request, mnl_cb_t cb, void *arg);
 
+/* The same for a request that has exactly one message as its answer, or an error: one system call less. */
+int mf_nl_ask(struct mf_nl *nl, struct nlmsghdr *request, mnl_cb_t cb, void *arg);
+
 /* AF_INET or AF_INET6, and an attribute with the address's bytes. */
 uint8_t mf_nl_family(const struct mf_addr *a);
 void mf_nl_put_addr(struct nlmsghdr *h, uint16_t type, const struct mf_addr *a);

@@ -12,8 +12,6 @@
 #include <time.h>
 #include <unistd.h>
 
-enum { EVENTS_MAX = 64 };
-
 struct mf_poller {
 	int epoll;
 	int wake;
@@ -59,6 +57,10 @@ static mf_err control(struct mf_poller *p, int op, int fd, uint64_t token, uint3
 		ev.events |= EPOLLIN;
 	if (want & MF_POLL_WRITE)
 		ev.events |= EPOLLOUT;
+	if (want & MF_POLL_END)
+		ev.events |= EPOLLRDHUP;
+	if (want & MF_POLL_EDGE)
+		ev.events |= EPOLLET;
 	if (epoll_ctl(p->epoll, op, fd, &ev) == 0)
 		return MF_OK;
 	return errno == EEXIST ? MF_E_EXISTS : errno == ENOENT ? MF_E_NOT_FOUND : MF_E_SYSTEM;
@@ -108,10 +110,17 @@ static int wait_nsec(struct mf_poller *p, struct epoll_event *ev, int max, mf_ns
 	return wait_msec(p, ev, max, timeout);
 }
 
+static uint32_t ready_of(uint32_t events)
+{
+	return (events & EPOLLIN ? MF_POLL_READ : 0u) | (events & EPOLLOUT ? MF_POLL_WRITE : 0u) |
+	       (events & (EPOLLERR | EPOLLHUP) ? MF_POLL_ERROR : 0u) |
+	       (events & EPOLLRDHUP ? MF_POLL_END : 0u);
+}
+
 size_t mf_poller_wait(struct mf_poller *p, struct mf_poll_event *out, size_t max, mf_nsec timeout)
 {
-	struct epoll_event ev[EVENTS_MAX];
-	int n = wait_nsec(p, ev, (int)mf_min(max, EVENTS_MAX), timeout);
+	struct epoll_event ev[MF_POLL_EVENTS_MAX];
+	int n = wait_nsec(p, ev, (int)mf_min(max, MF_POLL_EVENTS_MAX), timeout);
 	size_t filled = 0;
 
 	for (int i = 0; i < n; i++) {
@@ -121,12 +130,7 @@ size_t mf_poller_wait(struct mf_poller *p, struct mf_poll_event *out, size_t max
 			(void)!read(p->wake, &sink, sizeof(sink));
 			continue;
 		}
-		out[filled++] = (struct mf_poll_event){
-			.token = ev[i].data.u64,
-			.ready = (ev[i].events & EPOLLIN ? MF_POLL_READ : 0u) |
-				 (ev[i].events & EPOLLOUT ? MF_POLL_WRITE : 0u) |
-				 (ev[i].events & (EPOLLERR | EPOLLHUP) ? MF_POLL_ERROR : 0u),
-		};
+		out[filled++] = (struct mf_poll_event){ ev[i].data.u64, ready_of(ev[i].events) };
 	}
 	return filled;
 }

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * udp_priv - what udp.c (sockets), udp_recv.c and udp_send.c share.
+ * udp_priv - what udp.c (sockets), udp_recv.c and udp_send.c share, and lend to dgram.c.
  */
 #ifndef MF_PLATFORM_LINUX_UDP_PRIV_H
 #define MF_PLATFORM_LINUX_UDP_PRIV_H
@@ -41,6 +41,7 @@ struct udp_rx {
 	struct mf_pkt *small[MF_UDP_RECV_MAX], *large[MF_UDP_RECV_MAX];
 	uint32_t window;   /* messages to ask for: follows the load */
 	uint32_t overflow; /* last SO_RXQ_OVFL */
+	bool keep_empty;   /* datagrams without payload count, too */
 };
 
 struct udp_tx {
@@ -63,6 +64,15 @@ struct mf_udp {
 	struct udp_rx rx;
 	struct udp_tx tx;
 };
+
+/* One call of the kernel, with `rx` for the landing. Returns how many packets, at most `max`; `*more`: there may
+ * be another one. */
+size_t mf_udp_rx_some(struct udp_rx *rx, int fd, struct mf_udp_counters *count,
+		      struct mf_pkt_pool *pool, struct mf_pkt **out, size_t max, bool *more);
+void mf_udp_rx_flush(struct udp_rx *rx);
+
+/* Appends ancillary data of `len` bytes to a message whose msg_controllen grows; returns where they go. */
+void *mf_udp_add_cmsg(struct msghdr *m, int level, int type, size_t len);
 
 socklen_t mf_sockaddr_of(union mf_sockaddr *sa, const struct mf_addr *a, uint16_t port,
 			 uint32_t scope_id);

@@ -10,6 +10,8 @@
 
 #include <errno.h>
 
+enum { RECEIVE_TRIES = 4 };
+
 static void drop_landing(struct udp_rx *rx, uint32_t i)
 {
 	if (rx->small[i])
@@ -19,10 +21,15 @@ static void drop_landing(struct udp_rx *rx, uint32_t i)
 	rx->small[i] = rx->large[i] = NULL;
 }
 
-void mf_udp_flush(struct mf_udp *u)
+void mf_udp_rx_flush(struct udp_rx *rx)
 {
 	for (uint32_t i = 0; i < MF_UDP_RECV_MAX; i++)
-		drop_landing(&u->rx, i);
+		drop_landing(rx, i);
+}
+
+void mf_udp_flush(struct mf_udp *u)
+{
+	mf_udp_rx_flush(&u->rx);
 }
 
 /* Readies up to `want` messages; returns for how many there was memory. */
@@ -99,7 +106,8 @@ static void read_ip6(const struct cmsghdr *c, struct mf_pkt *p)
 }
 
 /* Returns the stride of a GRO batch, 0: one datagram. */
-static uint32_t read_control(struct mf_udp *u, struct msghdr *m, struct mf_pkt *p)
+static uint32_t read_control(struct udp_rx *rx, struct mf_udp_counters *count, struct msghdr *m,
+			     struct mf_pkt *p)
 {
 	uint32_t stride = 0;
 
@@ -111,27 +119,26 @@ static uint32_t read_control(struct mf_udp *u, struct msghdr *m, struct mf_pkt *
 		} else if (c->cmsg_level == IPPROTO_UDP && c->cmsg_type == UDP_GRO) {
 			stride = cmsg_u32(c);
 		} else if (c->cmsg_level == SOL_SOCKET && c->cmsg_type == SO_RXQ_OVFL) {
-			u->count.rx_overflow += cmsg_u32(c) - u->rx.overflow;
-			u->rx.overflow = cmsg_u32(c);
+			count->rx_overflow += cmsg_u32(c) - rx->overflow;
+			rx->overflow = cmsg_u32(c);
 		}
 	}
 	return stride;
 }
 
 /* The packet of message i, or NULL: it was dropped. */
-static struct mf_pkt *take(struct mf_udp *u, uint32_t i)
+static struct mf_pkt *take(struct udp_rx *rx, struct mf_udp_counters *count, uint32_t i)
 {
-	struct udp_rx *rx = &u->rx;
 	struct msghdr *m = &rx->msg[i].msg_hdr;
 	uint32_t len = rx->msg[i].msg_len, stride;
 	struct mf_pkt *p;
 
 	if (m->msg_flags & (MSG_TRUNC | MSG_CTRUNC)) {
-		u->count.rx_truncated++;
+		count->rx_truncated++;
 		return NULL;
 	}
-	if (!len) {
-		u->count.rx_empty++;
+	if (!len && !rx->keep_empty) {
+		count->rx_empty++;
 		return NULL;
 	}
 	p = mf_pkt_land(rx->small[i], rx->large[i], len);
@@ -143,7 +150,7 @@ static struct mf_pkt *take(struct mf_udp *u, uint32_t i)
 	p->local = (struct mf_addr){ 0 };
 	p->local_if = 0;
 	p->tos = 0;
-	stride = read_control(u, m, p);
+	stride = read_control(rx, count, m, p);
 	if (stride && stride < len) {
 		p->gso_type = MF_GSO_UDP;
 		p->gso_size = (uint16_t)stride;
@@ -153,41 +160,50 @@ static struct mf_pkt *take(struct mf_udp *u, uint32_t i)
 		p->gso_size = 0;
 		p->segments = 1;
 	}
-	u->count.rx_datagrams += p->segments;
-	u->count.rx_bytes += len;
+	count->rx_datagrams += p->segments;
+	count->rx_bytes += len;
 	return p;
 }
 
-/* One call of the kernel. Returns how many packets; `*more`: it may have another. */
-static size_t recv_some(struct mf_udp *u, struct mf_pkt_pool *pool, struct mf_pkt **out, size_t max,
-			bool *more)
+/* An error that an earlier datagram caused waits in front of what has come in, and goes by being told. */
+static int receive(struct udp_rx *rx, int fd, uint32_t n, struct mf_udp_counters *count)
 {
-	uint32_t want = (uint32_t)mf_min(max, u->rx.window), ready, got;
-	size_t n = 0;
-	int r;
+	for (int tries = 0; tries < RECEIVE_TRIES;) {
+		int r = recvmmsg(fd, rx->msg, n, MSG_DONTWAIT, NULL);
 
-	ready = prepare(&u->rx, pool, want);
+		if (r >= 0)
+			return r;
+		if (errno == EAGAIN)
+			return 0;
+		if (errno == EINTR)
+			continue;
+		count->rx_errors++;
+		tries++;
+	}
+	return 0;
+}
+
+size_t mf_udp_rx_some(struct udp_rx *rx, int fd, struct mf_udp_counters *count,
+		      struct mf_pkt_pool *pool, struct mf_pkt **out, size_t max, bool *more)
+{
+	uint32_t want = (uint32_t)mf_min(max, rx->window), ready, got;
+	size_t n = 0;
+
+	ready = prepare(rx, pool, want);
 	*more = false;
 	if (!ready) {
-		u->count.rx_no_buffer++;
+		count->rx_no_buffer++;
 		return 0;
 	}
-	do {
-		r = recvmmsg(u->fd, u->rx.msg, ready, MSG_DONTWAIT, NULL);
-	} while (r < 0 && errno == EINTR);
-	if (r < 0 && errno != EAGAIN) {
-		u->count.rx_errors++;
-		return 0;
-	}
-	got = r < 0 ? 0 : (uint32_t)r;
-	u->count.rx_messages += got;
+	got = (uint32_t)receive(rx, fd, ready, count);
+	count->rx_messages += got;
 	for (uint32_t i = 0; i < got; i++) {
-		out[n] = take(u, i);
+		out[n] = take(rx, count, i);
 		n += out[n] != NULL;
 	}
 	*more = got == ready;
-	if (want == u->rx.window)
-		follow_load(&u->rx, want, got);
+	if (want == rx->window)
+		follow_load(rx, want, got);
 	return n;
 }
 
@@ -197,6 +213,6 @@ size_t mf_udp_recv(struct mf_udp *u, struct mf_pkt_pool *pool, struct mf_pkt **o
 	bool more = true;
 
 	while (more && n < max)
-		n += recv_some(u, pool, out + n, max - n, &more);
+		n += mf_udp_rx_some(&u->rx, u->fd, &u->count, pool, out + n, max - n, &more);
 	return n;
 }

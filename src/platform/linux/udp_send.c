@@ -23,7 +23,7 @@ static uint32_t segments_of(size_t len, uint32_t stride)
 	return stride ? (uint32_t)((len + stride - 1) / stride) : 1;
 }
 
-static void *add_cmsg(struct msghdr *m, int level, int type, size_t len)
+void *mf_udp_add_cmsg(struct msghdr *m, int level, int type, size_t len)
 {
 	struct cmsghdr *c = (struct cmsghdr *)(void *)((uint8_t *)m->msg_control + m->msg_controllen);
 
@@ -46,13 +46,14 @@ static void add_source(struct msghdr *m, const struct mf_pkt *p)
 		return;
 	if (p->local.family == MF_AF_IP4) {
 		memcpy(&info4.ipi_spec_dst, p->local.b, 4);
-		memcpy(add_cmsg(m, IPPROTO_IP, IP_PKTINFO, sizeof(info4)), &info4, sizeof(info4));
+		memcpy(mf_udp_add_cmsg(m, IPPROTO_IP, IP_PKTINFO, sizeof(info4)), &info4,
+		       sizeof(info4));
 		return;
 	}
 	memcpy(&info6.ipi6_addr, p->local.b, 16);
 	if (!memcmp(p->local.b, link_local, 2))
 		info6.ipi6_ifindex = p->local_if;
-	memcpy(add_cmsg(m, IPPROTO_IPV6, IPV6_PKTINFO, sizeof(info6)), &info6, sizeof(info6));
+	memcpy(mf_udp_add_cmsg(m, IPPROTO_IPV6, IPV6_PKTINFO, sizeof(info6)), &info6, sizeof(info6));
 }
 
 /* Ancillary data of a message that is (part of) p. */
@@ -67,11 +68,11 @@ static void set_control(struct msghdr *m, uint8_t control[UDP_TX_CONTROL], const
 	if (p->local.family)
 		add_source(m, p);
 	if (tos)
-		memcpy(add_cmsg(m, ip4 ? IPPROTO_IP : IPPROTO_IPV6, ip4 ? IP_TOS : IPV6_TCLASS,
-				sizeof(tos)),
+		memcpy(mf_udp_add_cmsg(m, ip4 ? IPPROTO_IP : IPPROTO_IPV6,
+				       ip4 ? IP_TOS : IPV6_TCLASS, sizeof(tos)),
 		       &tos, sizeof(tos));
 	if (stride)
-		memcpy(add_cmsg(m, IPPROTO_UDP, UDP_SEGMENT, sizeof(stride)), &stride,
+		memcpy(mf_udp_add_cmsg(m, IPPROTO_UDP, UDP_SEGMENT, sizeof(stride)), &stride,
 		       sizeof(stride));
 	if (!m->msg_controllen)
 		m->msg_control = NULL;
