@@ -45,11 +45,11 @@ struct mf_session {
 		struct {
 			struct mf_tcp conn;
 			struct mf_stream stream;
-			uint8_t far;                      /* enum in tcp.c: how far the stream is */
+			uint8_t far;                      /* enum mf_far */
 			bool connected;                   /* the app's handshake is done */
 			bool read_blocked, write_blocked; /* the outbound said "no more" */
-			bool bulk;                        /* the last read filled a large packet */
-			bool shut;                        /* stream_shutdown has been called */
+			bool bulk; /* reads bring so much that it is worth a large packet */
+			bool shut; /* stream_shutdown has been called */
 		} tcp;
 		struct {
 			struct mf_dgram dgram;
@@ -127,9 +127,10 @@ void mf_session_arm(struct mf_session *s, mf_nsec at);
 /* Traffic: counts, and moves the idle time-out. Payload bytes and wire packets. */
 void mf_session_up(struct mf_session *s, size_t bytes, uint32_t packets);
 void mf_session_down(struct mf_session *s, size_t bytes, uint32_t packets);
-/* At the end of a turn: what other threads see. Returns true once a second while there is traffic: time to
- * look at what is dear to find out. */
-bool mf_session_publish(struct mf_session *s);
+/* True once a second while there is traffic: time to look at what is dear to find out. */
+bool mf_session_due(const struct mf_session *s);
+/* At the end of a turn: what other threads see. */
+void mf_session_publish(struct mf_session *s);
 /* The session is established: no longer half open. */
 void mf_session_opened(struct mf_session *s);
 /* The idle time-out of its kind, from the configuration. */
@@ -152,6 +153,22 @@ void mf_host_emit(struct mf_host *h, struct mf_pkt *p);
 uint32_t mf_host_spare_small(const struct mf_host *h);
 uint32_t mf_host_spare_large(const struct mf_host *h);
 struct mf_hop_totals *mf_host_hop_of(struct mf_host *h, uint32_t hop);
+
+/* ---- tcp_data.c -------------------------------------------------------------------------------- */
+
+/* The far half of a TCP session. */
+enum mf_far {
+	MF_FAR_NONE, /* not begun, or closed */
+	MF_FAR_OPENING,
+	MF_FAR_OPEN,
+	MF_FAR_EOF, /* it has ended what it sends; we may still write */
+};
+/* Writes to the far side what the app has sent, up to a fair share. True: there is more, and it would be
+ * taken. */
+bool mf_session_tcp_push(struct mf_host *h, struct mf_session *s);
+/* Reads for the app what it has room for, up to a fair share. True: there is more. May put the session on
+ * the list of those that wait for packets, may set `far` to EOF, or FAILED in stream.ready. */
+bool mf_session_tcp_pull(struct mf_host *h, struct mf_session *s);
 
 /* ---- tcp.c, udp.c, echo.c ------------------------------------------------------------------------ */
 

@@ -70,19 +70,22 @@ static uint64_t per_second(uint64_t bytes, mf_nsec span)
 	return (uint64_t)((unsigned __int128)bytes * MF_SEC / span);
 }
 
-bool mf_session_publish(struct mf_session *s)
+bool mf_session_due(const struct mf_session *s)
+{
+	return s->host->now - s->facts.rate_at >= MF_SEC;
+}
+
+void mf_session_publish(struct mf_session *s)
 {
 	struct mf_session_facts *f = &s->facts;
 	mf_nsec now = s->host->now, span = now - f->rate_at;
-	bool due = span >= MF_SEC;
 
-	if (due) {
+	if (span >= MF_SEC) {
 		f->rate_up = per_second(f->bytes_up - s->rate_bytes_up, span);
 		f->rate_down = per_second(f->bytes_down - s->rate_bytes_down, span);
 		begin_rates(s, now);
 	}
 	mf_session_write_facts(&s->pub, f);
-	return due;
 }
 
 /* ---- Traffic --------------------------------------------------------------------------------------- */
