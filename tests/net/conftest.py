@@ -3,6 +3,8 @@
 
     pytest tests/net                              MintFlow against wireguard-go
     pytest tests/net --ours=wireguard-go          the laboratory itself: wireguard-go on both sides
+    pytest tests/net --ours=kernel                the tests of `direct` themselves: nothing between
+                                                  apps and internet
     pytest tests/net -n 4                         in parallel (each test has its own namespaces)
 """
 import os
@@ -16,7 +18,7 @@ from lab import Lab  # noqa: E402
 
 
 def pytest_addoption(parser):
-    parser.addoption("--ours", default="mintflow", choices=["mintflow", "wireguard-go"],
+    parser.addoption("--ours", default="mintflow", choices=["mintflow", "wireguard-go", "kernel"],
                      help="the implementation on the tested side")
     parser.addoption("--full", action="store_true",
                      help="sizes and times as in a release test, not as in a quick run")
@@ -24,6 +26,7 @@ def pytest_addoption(parser):
 
 def pytest_configure(config):
     config.addinivalue_line("markers", "mintflow_only: wireguard-go has nothing like it")
+    config.addinivalue_line("markers", "direct: no WireGuard; what any way to the internet must do")
     config.addinivalue_line("markers", "slow: takes longer than half a minute")
     config.addinivalue_line("markers", "first: start early, so that it overlaps the others")
 
@@ -31,12 +34,14 @@ def pytest_configure(config):
 def pytest_collection_modifyitems(config, items):
     # The ones that mostly wait go first: with -n they overlap everything else.
     items.sort(key=lambda i: 0 if i.get_closest_marker("first") else 1)
-    if config.getoption("--ours") == "mintflow":
+    ours = config.getoption("--ours")
+    if ours == "mintflow":
         return
-    skip = pytest.mark.skip(reason="only MintFlow has this")
     for item in items:
         if item.get_closest_marker("mintflow_only"):
-            item.add_marker(skip)
+            item.add_marker(pytest.mark.skip(reason="only MintFlow has this"))
+        elif bool(item.get_closest_marker("direct")) != (ours == "kernel"):
+            item.add_marker(pytest.mark.skip(reason=f"not a test for {ours}"))
 
 
 @pytest.hookimpl(hookwrapper=True)

@@ -6,8 +6,10 @@ GET /whoami  who asked (the address as the server sees it) and who answers, as J
              which way a request went.
 GET /bytes/N N bytes.
 GET /FILE    a file of --directory.
+PUT /…       the length and the SHA-256 of what came, as JSON.
 """
 import argparse
+import hashlib
 import http.server
 import json
 import os
@@ -20,13 +22,8 @@ class Handler(http.server.SimpleHTTPRequestHandler):
     def do_GET(self):
         if self.path == "/whoami":
             seen = self.client_address[0].removeprefix("::ffff:")
-            body = json.dumps({"server": self.server.lab_name, "client": seen,
-                               "host": self.headers.get("Host", "")}).encode()
-            self.send_response(200)
-            self.send_header("Content-Type", "application/json")
-            self.send_header("Content-Length", str(len(body)))
-            self.end_headers()
-            self.wfile.write(body)
+            self.answer({"server": self.server.lab_name, "client": seen,
+                         "host": self.headers.get("Host", "")})
         elif self.path.startswith("/bytes/"):
             left = int(self.path[len("/bytes/"):])
             self.send_response(200)
@@ -38,6 +35,23 @@ class Handler(http.server.SimpleHTTPRequestHandler):
                 left -= self.wfile.write(block[:min(left, len(block))])
         else:
             super().do_GET()
+
+    def do_PUT(self):
+        left, digest = int(self.headers["Content-Length"]), hashlib.sha256()
+        body = {"bytes": left}
+        while left > 0 and (part := self.rfile.read(min(left, 1 << 20))):
+            digest.update(part)
+            left -= len(part)
+        body["sha256"] = digest.hexdigest()
+        self.answer(body)
+
+    def answer(self, what):
+        body = json.dumps(what).encode()
+        self.send_response(200)
+        self.send_header("Content-Type", "application/json")
+        self.send_header("Content-Length", str(len(body)))
+        self.end_headers()
+        self.wfile.write(body)
 
     def log_message(self, fmt, *args):
         pass

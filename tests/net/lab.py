@@ -23,6 +23,7 @@ import re
 import shlex
 import shutil
 import signal
+import socket
 import subprocess
 import sys
 import tempfile
@@ -33,6 +34,7 @@ ROOT = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__)
 HERE = os.path.dirname(os.path.abspath(__file__))
 PYTHON = "/usr/bin/python3"
 PR_SET_PDEATHSIG = 1
+CLONE_NEWNET = 0x40000000
 _libc = ctypes.CDLL(None, use_errno=True)
 
 
@@ -68,6 +70,32 @@ def build():
         if r.returncode:
             raise LabError(f"{' '.join(argv)} failed:\n{r.stdout}{r.stderr}")
     mintflow_path()
+
+
+def build_dir():
+    """The meson build directory of the program under test, or None."""
+    try:
+        d = os.path.dirname(os.path.realpath(mintflow_path()))
+    except LabError:
+        return None
+    while d != "/" and not os.path.exists(os.path.join(d, "build.ninja")):
+        d = os.path.dirname(d)
+    return d if d != "/" else None
+
+
+def bench_program(name):
+    """A program of bench/*.c: the one that was built with the program under test, else compiled here
+    (into build/NAME, when it is not there or its source is newer)."""
+    source = os.path.join(ROOT, "bench", name + ".c")
+    for path in (os.path.join(build_dir() or "/nonexistent", "bench", name),
+                 os.path.join(ROOT, "build", name)):
+        if os.access(path, os.X_OK) and os.path.getmtime(path) >= os.path.getmtime(source):
+            return path
+    os.makedirs(os.path.dirname(path), exist_ok=True)
+    tmp = f"{path}.{os.getpid()}"
+    subprocess.run(["cc", "-O2", "-D_GNU_SOURCE", "-std=gnu17", "-o", tmp, source], check=True)
+    os.replace(tmp, path)
+    return path
 
 
 def wait_for(what, fn, timeout=10.0, step=0.02):
@@ -227,6 +255,19 @@ class Host:
 
     def sh(self, script, **kw):
         return self.run(["sh", "-ec", script], **kw)
+
+    def socket(self, family=socket.AF_INET, kind=socket.SOCK_STREAM, proto=0):
+        """A socket of this host in our own hands: a socket stays in the network it was made in, so
+        this thread only visits. It times out, as nothing here may wait for ever."""
+        with open("/proc/thread-self/ns/net") as mine, open(f"/proc/{self.pid}/ns/net") as theirs:
+            if _libc.setns(theirs.fileno(), CLONE_NEWNET):
+                raise LabError(f"host {self.name}: cannot enter its network")
+            try:
+                s = socket.socket(family, kind, proto)
+            finally:
+                _libc.setns(mine.fileno(), CLONE_NEWNET)
+        s.settimeout(30)
+        return s
 
     def popen(self, argv, label=None, **kw):
         if isinstance(argv, str):

@@ -1,0 +1,72 @@
+# SPDX-License-Identifier: Apache-2.0
+"""ICMP that goes `direct`: echo, and what routers on the way have to say.
+
+    app = home (ours) ── isp (192.0.2.1) ── net
+"""
+import re
+
+import pytest
+
+from directnet import BAD, WEB, WEB4, Internet
+
+pytestmark = pytest.mark.direct
+INDEX = {4: 0, 6: 1}
+ISP = {4: "192.0.2.1", 6: "2001:db8:2::1"}
+
+
+@pytest.mark.parametrize("version", [4, 6])
+def test_ping(lab, ours, version):
+    it = Internet(lab, ours)
+    for size in (0, 8, 56, 1472 if version == 4 else 1452):
+        it.app.ping(WEB[version], 2, size=size, interval=0.1)
+    for size in (1473, 8000, 30000):
+        it.app.ping(WEB[version], size=size)
+    # Several at a time do not get each other's answers.
+    pingers = [it.app.pinger(WEB[version], 0.05) for _ in range(5)]
+    it.app.ping(WEB[version], 10, interval=0.05)
+    for p in pingers:
+        sent, got, _ = p.stop()
+        assert sent - got <= 1, f"{got} of {sent}"
+        assert "DUP" not in p.proc.log()
+
+
+@pytest.mark.parametrize("version", [4, 6])
+def test_ping_to_nowhere(lab, ours, version):
+    """The router's answer reaches ping; silence stays silence."""
+    it = Internet(lab, ours)
+    r = it.app.run(["ping", "-n", "-c2", "-i0.3", "-W1", BAD["unreachable"][INDEX[version]]],
+                   check=False)
+    assert "0 received" in r.stdout
+    assert re.search(r"[Uu]nreachable|No route", r.stdout), r.stdout
+    r = it.app.run(["ping", "-n", "-c2", "-i0.3", "-W1", BAD["blackhole"][INDEX[version]]],
+                   check=False)
+    assert "0 received" in r.stdout and "nreachable" not in r.stdout, r.stdout
+
+
+@pytest.mark.parametrize("version", [4, 6])
+def test_time_to_live(lab, ours, version):
+    """A ping with a TTL of 1 does not get further than the first router, which says so."""
+    it = Internet(lab, ours)
+    r = it.app.run(["ping", "-n", "-c2", "-i0.3", "-W1", "-t1", WEB[version]], check=False)
+    assert "0 received" in r.stdout
+    assert re.search(r"(?i)from \S+.*(time to live exceeded|hop limit)", r.stdout), r.stdout
+
+
+@pytest.mark.parametrize("kind", ["-I", "-U"], ids=["icmp", "udp"])
+@pytest.mark.parametrize("version", [4, 6])
+def test_traceroute(lab, ours, version, kind):
+    it = Internet(lab, ours)
+    out = it.app.out(["traceroute", f"-{version}", "-n", "-q", "2", "-w", "1", "-m", "6", kind,
+                      WEB[version]], timeout=60)
+    hops = [re.findall(r"[0-9a-f:.]{3,}[0-9a-f]", x.split(None, 1)[1])[:1]
+            for x in out.splitlines()[1:]]
+    hops = [h[0] for h in hops if h]
+    assert hops[-1] == WEB[version], out
+    assert ISP[version] in hops, out
+
+
+def test_an_echo_request_from_the_internet_is_not_ours(lab, ours):
+    """Only what the app began is a session: the kernel at home goes on answering for itself."""
+    it = Internet(lab, ours)
+    it.net.ping("192.0.2.2", 2, interval=0.1)
+    it.app.ping(WEB4)
