@@ -51,16 +51,11 @@ struct mf_session {
 			bool bulk; /* reads bring so much that it is worth a large packet */
 			bool shut; /* stream_shutdown has been called */
 		} tcp;
-		struct {
+		struct { /* UDP and echo: datagram.c */
 			struct mf_dgram dgram;
-			/* The last remotes, for counting and for the time-out's kind. */
-			uint32_t remote_hash[4];
-			bool replied;
-		} udp;
-		struct {
-			struct mf_dgram dgram;
-			uint16_t id; /* as the app has it */
-		} echo;
+			uint32_t remote_hash[4]; /* the last remotes, for counting them */
+			uint32_t mtu;            /* of the way to the app, 0: as the TUN's */
+		} datagram;
 	};
 };
 
@@ -108,6 +103,10 @@ struct mf_session *mf_host_session(struct mf_host *h, struct mf_pkt *p, bool may
 void mf_host_refuse(struct mf_host *h, struct mf_pkt *p, enum mf_drop reason);
 /* The whole packet if p is no fragment or the last one missing, else NULL. */
 struct mf_pkt *mf_host_whole(struct mf_host *h, struct mf_pkt *p);
+/* A packet that is of another protocol than was to be expected before it was whole. */
+void mf_host_other(struct mf_host *h, struct mf_pkt *p);
+/* Gives p to the worker that has the session with this hash; false: that is nobody, or we. */
+bool mf_host_hand_over(struct mf_host *h, struct mf_pkt *p, uint64_t hash);
 
 /* ---- session.c --------------------------------------------------------------------------------- */
 
@@ -170,9 +169,9 @@ bool mf_session_tcp_push(struct mf_host *h, struct mf_session *s);
  * the list of those that wait for packets, may set `far` to EOF, or FAILED in stream.ready. */
 bool mf_session_tcp_pull(struct mf_host *h, struct mf_session *s);
 
-/* ---- tcp.c, udp.c, echo.c ------------------------------------------------------------------------ */
+/* ---- tcp.c (UDP and echo: datagram.h) ------------------------------------------------------------ */
 
-extern const struct mf_session_ops mf_session_tcp, mf_session_udp, mf_session_echo;
+extern const struct mf_session_ops mf_session_tcp;
 
 /* An ICMP error from the app's side (or a router there) about a packet that we sent it: `quoted` is the
  * quoted IP packet, at least 8 bytes of L4 header. */
@@ -201,5 +200,7 @@ struct mf_pkt *mf_reass_add(struct mf_reass *r, struct mf_pkt *p, mf_nsec now,
 /* Drops what has waited for more than 30 s; returns the next deadline or MF_NEVER. */
 mf_nsec mf_reass_expire(struct mf_reass *r, mf_nsec now,
 			void (*drop)(void *ctx, struct mf_pkt *p, enum mf_drop reason), void *ctx);
+/* How many fragments it holds. */
+uint32_t mf_reass_held(const struct mf_reass *r);
 
 #endif

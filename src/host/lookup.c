@@ -44,6 +44,24 @@ struct mf_pkt *mf_host_whole(struct mf_host *h, struct mf_pkt *p)
 	return p;
 }
 
+void mf_host_other(struct mf_host *h, struct mf_pkt *p)
+{
+	switch (p->l4_proto) {
+	case MF_IPPROTO_TCP:
+		mf_host_tcp(h, &p, 1);
+		break;
+	case MF_IPPROTO_UDP:
+		mf_host_udp(h, &p, 1);
+		break;
+	case MF_IPPROTO_ICMP:
+	case MF_IPPROTO_ICMP6:
+		mf_host_icmp(h, &p, 1);
+		break;
+	default:
+		mf_host_drop(h, p, MF_DROP_PROTOCOL);
+	}
+}
+
 /* ---- Keys ------------------------------------------------------------------------------------------ */
 
 /* Only requests: what answers one does not come from an app's side. */
@@ -112,7 +130,6 @@ void mf_host_refuse(struct mf_host *h, struct mf_pkt *p, enum mf_drop reason)
 	mf_host_drop(h, p, reason);
 }
 
-/* Gives p to the worker that has its session; false: that is nobody, or we. */
 static bool hand_over(struct mf_host *h, struct mf_pkt *p, int owner)
 {
 	if (owner == MF_OWNER_NONE || owner == (int)h->worker)
@@ -120,6 +137,11 @@ static bool hand_over(struct mf_host *h, struct mf_pkt *p, int owner)
 	mf_count(&h->count.handed_over, 1);
 	h->port.handoff(h->port.ctx, p, (unsigned)owner);
 	return true;
+}
+
+bool mf_host_hand_over(struct mf_host *h, struct mf_pkt *p, uint64_t hash)
+{
+	return h->owners && hand_over(h, p, mf_owners_find(h->owners, hash));
 }
 
 /* May this address open one more? The table is full only if nothing in it is in TIME-WAIT. */
@@ -201,7 +223,7 @@ struct mf_session *mf_host_session(struct mf_host *h, struct mf_pkt *p, bool may
 	s = mf_flow_find(h->table, &k, hash);
 	if (MF_LIKELY(s))
 		return s;
-	if (h->owners && hand_over(h, p, mf_owners_find(h->owners, hash)))
+	if (mf_host_hand_over(h, p, hash))
 		return NULL;
 	src = mf_ip_src(p);
 	why = may_open ? admit(h, &src, p->l4_proto == MF_IPPROTO_TCP) : MF_DROP_NO_SESSION;

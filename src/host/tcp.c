@@ -267,8 +267,10 @@ void mf_host_tcp(struct mf_host *h, struct mf_pkt **pkts, uint32_t n)
 	for (uint32_t i = 0; i < n; i++) {
 		struct mf_pkt *p = mf_host_whole(h, pkts[i]);
 
-		if (p)
+		if (MF_LIKELY(p && p->l4_proto == MF_IPPROTO_TCP))
 			handle(h, p);
+		else if (p)
+			mf_host_other(h, p);
 	}
 }
 

@@ -1,0 +1,50 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * datagram - what UDP mappings and echo sessions have in common: a struct mf_dgram for all remotes, payload
+ * that goes out in batches and comes back with headers written in front of it, errors in both directions.
+ */
+#ifndef MF_HOST_DATAGRAM_H
+#define MF_HOST_DATAGRAM_H
+
+#include "host/internal.h"
+
+/* What they differ in. */
+struct mf_datagram_kind {
+	struct mf_session_ops ops;
+	enum mf_dgram_kind kind;
+	size_t hdr_len; /* of the L4 header, if it does not belong to the payload */
+	/* Makes payload from p->remote a packet to the app, with headers and checksum. False: it is nothing
+	 * for the app; p is as it was. */
+	bool (*wrap)(const struct mf_session *s, struct mf_pkt *p);
+	/* Writes the first 8 bytes of L4 of a packet that the app sent to a remote. */
+	void (*quote)(const struct mf_session *s, const struct mf_dgram_error *e, uint8_t l4[8]);
+};
+
+extern const struct mf_datagram_kind mf_datagram_udp, mf_datagram_echo;
+
+/* Payloads of one session that leave together. All are on their way after mf_datagram_flush. */
+struct mf_datagram_batch {
+	struct mf_session *s;
+	uint32_t n;
+	struct mf_pkt *pkts[64];
+};
+
+/* Opens the far half of a session that was begun for p. False: it could not be opened, the app has been
+ * told, p dropped and the session is gone. */
+bool mf_datagram_open(struct mf_host *h, struct mf_session *s, struct mf_pkt *p);
+/* p, a checked packet of s, to its destination at this L4 port. */
+void mf_datagram_put(struct mf_host *h, struct mf_datagram_batch *b, struct mf_session *s,
+		     struct mf_pkt *p, uint16_t port);
+void mf_datagram_flush(struct mf_host *h, struct mf_datagram_batch *b);
+
+/* echo.c: an echo request, checked. */
+void mf_host_echo(struct mf_host *h, struct mf_datagram_batch *b, struct mf_pkt *p);
+
+/* For ops. */
+bool mf_datagram_turn(struct mf_host *h, struct mf_session *s);
+void mf_datagram_close(struct mf_host *h, struct mf_session *s, bool tell_app);
+
+/* The way to the app takes no packets longer than that. Smaller than any honest link: ignored. */
+void mf_datagram_path_mtu(struct mf_session *s, uint32_t mtu);
+
+#endif

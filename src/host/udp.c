@@ -1,0 +1,137 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * udp - UDP mappings: all that an app's port sends and gets, whoever is at the other end.
+ *
+ * RFC 4787: mapping and filtering are endpoint-independent (REQ-1, REQ-8: a full cone), for IPv4 and IPv6
+ * each; packets in either direction keep a mapping (REQ-6), and no ICMP error ends it (REQ-12). Fragments
+ * are put together first (REQ-14).
+ */
+#include "host/datagram.h"
+
+#include "wire/csum.h"
+#include "wire/gso.h"
+#include "wire/ip.h"
+#include "wire/reply.h"
+#include "wire/udp.h"
+
+enum { UDP_PAYLOAD_MAX = 65535 - sizeof(struct mf_udp_hdr) };
+
+/* ---- From the app -------------------------------------------------------------------------------- */
+
+/* Is it a UDP datagram? What follows it in its packet is cut off. */
+static enum mf_drop check(struct mf_pkt *p)
+{
+	const struct mf_udp_hdr *u = (const void *)(p->data + p->l4_off);
+	uint32_t n = p->len - p->l4_off, len;
+	bool left_to_us = p->flags & MF_PKT_NEEDS_CSUM && p->csum_start == p->l4_off;
+
+	if (n < sizeof(*u))
+		return MF_DROP_L4_TRUNCATED;
+	len = mf_be16_get(u->len);
+	if (len < sizeof(*u) || len > n)
+		return MF_DROP_L4_TRUNCATED;
+	/* That of a packet in the packet: it must be right when the bytes leave. */
+	if (!left_to_us)
+		mf_gso_finish_csum(p);
+	p->len = p->l4_off + len;
+	if (left_to_us)
+		return MF_DROP_NONE;
+	if (!mf_be16_get(u->csum)) /* RFC 768; RFC 8200 8.1 */
+		return p->ip_version == 4 ? MF_DROP_NONE : MF_DROP_L4_CHECKSUM;
+	return mf_ip_l4_csum_ok(p) ? MF_DROP_NONE : MF_DROP_L4_CHECKSUM;
+}
+
+static void input(struct mf_host *h, struct mf_datagram_batch *b, struct mf_pkt *p)
+{
+	const struct mf_udp_hdr *u = (const void *)(p->data + p->l4_off);
+	enum mf_drop why = check(p);
+	struct mf_session *s;
+	bool fresh;
+
+	if (why) {
+		mf_host_drop(h, p, why);
+		return;
+	}
+	s = mf_host_session(h, p, true, &mf_datagram_udp.ops, &fresh);
+	if (!s || (fresh && !mf_datagram_open(h, s, p)))
+		return;
+	if (fresh)
+		mf_count(&h->count.udp_opened, 1);
+	mf_datagram_put(h, b, s, p, mf_be16_get(u->dport));
+}
+
+void mf_host_udp(struct mf_host *h, struct mf_pkt **pkts, uint32_t n)
+{
+	struct mf_datagram_batch b = { .n = 0 };
+
+	for (uint32_t i = 0; i < n; i++) {
+		struct mf_pkt *p = mf_host_whole(h, pkts[i]);
+
+		if (MF_LIKELY(p && p->l4_proto == MF_IPPROTO_UDP))
+			input(h, &b, p);
+		else if (p)
+			mf_host_other(h, p);
+	}
+	mf_datagram_flush(h, &b);
+}
+
+/* ---- To the app ---------------------------------------------------------------------------------- */
+
+static void set_offload(struct mf_pkt *p, uint32_t payload)
+{
+	uint32_t n = p->len - p->l4_off;
+	uint64_t sum = p->ip_version == 4 ? mf_csum_pseudo4(mf_ip_src_bytes(p), MF_IPPROTO_UDP, n)
+					  : mf_csum_pseudo6(mf_ip_src_bytes(p), MF_IPPROTO_UDP, n);
+
+	p->flags |= MF_PKT_NEEDS_CSUM;
+	p->csum_start = p->l4_off;
+	p->csum_offset = MF_UDP_CSUM_OFF;
+	mf_csum_store(p->data + p->l4_off + MF_UDP_CSUM_OFF, mf_csum_fold(sum));
+	if (p->gso_type == MF_GSO_UDP && p->gso_size && payload > p->gso_size) {
+		p->segments = (payload + p->gso_size - 1) / p->gso_size;
+		return;
+	}
+	p->gso_type = MF_GSO_NONE;
+	p->gso_size = 0;
+	p->segments = 1;
+}
+
+static bool wrap(const struct mf_session *s, struct mf_pkt *p)
+{
+	bool v4 = s->flow.key.family == MF_AF_IP4;
+	uint32_t payload = p->len;
+	struct mf_udp_hdr *u;
+
+	if (payload > UDP_PAYLOAD_MAX - (v4 ? sizeof(struct mf_ip4_hdr) : 0))
+		return false;
+	p->data -= sizeof(*u);
+	p->len += (uint32_t)sizeof(*u);
+	u = (void *)p->data;
+	*u = (struct mf_udp_hdr){
+		.sport = mf_be16_of(p->remote.port),
+		.dport = mf_be16_of(s->facts.app.port),
+		.len = mf_be16_of((uint16_t)p->len),
+	};
+	mf_reply_wrap(p, &p->remote.addr, &s->facts.app.addr, MF_IPPROTO_UDP, p->tos, p->ttl);
+	set_offload(p, payload);
+	return true;
+}
+
+static void quote(const struct mf_session *s, const struct mf_dgram_error *e, uint8_t l4[8])
+{
+	struct mf_udp_hdr u = {
+		.sport = mf_be16_of(s->facts.app.port),
+		.dport = mf_be16_of(e->remote.port),
+		.len = mf_be16_of(sizeof(u)),
+	};
+
+	memcpy(l4, &u, sizeof(u));
+}
+
+const struct mf_datagram_kind mf_datagram_udp = {
+	.ops = { .turn = mf_datagram_turn, .close = mf_datagram_close },
+	.kind = MF_DGRAM_UDP,
+	.hdr_len = sizeof(struct mf_udp_hdr),
+	.wrap = wrap,
+	.quote = quote,
+};
