@@ -18,8 +18,9 @@ void mf_tcp_delivered(struct mf_tcp *c, const struct mf_tcp_rec *r, uint32_t end
 
 	if (r->flags & MF_TCP_REC_RETRANS) {
 		a->retrans_acked = true;
-		/* It may be the first one that arrived. */
-		if (rtt < c->rtt.min || (a->has_ts && mf_seq_lt(a->ts_ecr, mf_tcp_ts(c, r->xmit))))
+		/* It may be the first one that arrived. (A SACK comes with the echo of something older.) */
+		if (rtt < c->rtt.min || (a->has_ts && !(r->flags & MF_TCP_REC_SACKED) &&
+					 mf_seq_lt(a->ts_ecr, mf_tcp_ts(c, r->xmit))))
 			return;
 	} else {
 		if (!(r->flags & MF_TCP_REC_NO_RTT)) {
