@@ -24,6 +24,11 @@ struct mf_flow_key {
 };
 static_assert(sizeof(struct mf_flow_key) == 40, "hashed and compared as bytes: no holes");
 
+enum mf_flow_side {
+	MF_SIDE_APP,  /* the app is behind the TUN: `src` */
+	MF_SIDE_OURS, /* a connection of our own through a VPN: `dst` is our end */
+};
+
 struct mf_flow_ref {
 	uint32_t index : 20, generation : 12;
 };

@@ -44,6 +44,10 @@ static void emit_segment(void *ctx, struct mf_tcp *c, struct mf_pkt *p)
 {
 	struct mf_session *s = MF_CONTAINER_OF(c, struct mf_session, tcp.conn);
 
+	if (MF_UNLIKELY(s->flow.key.side == MF_SIDE_OURS)) {
+		mf_session_vpn_emit(ctx, s, p);
+		return;
+	}
 	mf_session_down(s, 0, p->segments);
 	mf_host_emit(ctx, p);
 }
@@ -204,7 +208,8 @@ static void end_by_hand(struct mf_host *h, struct mf_session *s)
 
 static void look_at_route(struct mf_host *h, struct mf_session *s)
 {
-	bool stray = h->port.route(h->port.ctx, &s->facts.dst.addr) != s->facts.hop;
+	bool stray = s->flow.key.side == MF_SIDE_APP &&
+		     h->port.route(h->port.ctx, &s->facts.dst.addr) != s->facts.hop;
 
 	if (stray == s->facts.stray)
 		return;

@@ -43,6 +43,9 @@ struct mf_host_port {
 	/* A packet has done its duty and its memory is the host's (payload that waits for the far side), or
 	 * is free already: how many wire packets it stood for, and its trace record. */
 	void (*taken)(void *ctx, uint32_t segments, uint32_t trace);
+	/* A packet of a connection of our own (mf_vpn_init), for the VPN that its next_hop names; may have a
+	 * tail. The callee owns it. */
+	void (*into_vpn)(void *ctx, struct mf_pkt *p);
 	/* Gives a packet to the worker that has its session. NULL with one worker. */
 	void (*handoff)(void *ctx, struct mf_pkt *p, unsigned worker);
 	/* What carries sessions of this hop now, NULL: nothing any more. */
@@ -81,6 +84,20 @@ mf_nsec mf_host_deadline(const struct mf_host *h);
  * goes to the host stack whatever its route says now. Cheap while mf_host_strays is 0. */
 bool mf_host_has(const struct mf_host *h, const struct mf_pkt *p);
 uint32_t mf_host_strays(const struct mf_host *h);
+/* An outbound whose streams are TCP connections of our own through an L3VPN interface: for what must be asked
+ * inside a VPN (DNS), and for proxies that are reached in one. Belongs to the caller, who frees it after the
+ * last stream; one for each interface and worker. */
+struct mf_vpn {
+	struct mf_outbound out;
+	struct mf_host *host;
+	uint32_t hop;
+	uint32_t mtu; /* of packets inside the VPN */
+};
+void mf_vpn_init(struct mf_vpn *v, struct mf_host *h, uint32_t hop, uint32_t mtu);
+/* True if the packet, which came out of a VPN (after ip-input, addresses translated), is for one of these:
+ * then it goes to mf_host_tcp and not to the TUN, with MF_PKT_FROM_VPN set, which this does. */
+bool mf_host_claims(const struct mf_host *h, struct mf_pkt *p);
+
 /* The routes have changed: marks sessions whose route leads elsewhere now; with `close` ends them (TCP:
  * resets to both sides). */
 void mf_host_routes_changed(struct mf_host *h, bool close);

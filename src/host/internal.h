@@ -50,6 +50,7 @@ struct mf_session {
 			bool read_blocked, write_blocked; /* the outbound said "no more" */
 			bool bulk; /* reads bring so much that it is worth a large packet */
 			bool shut; /* stream_shutdown has been called */
+			struct mf_stream *user; /* vpn.c: whom the connection is for */
 		} tcp;
 		struct { /* UDP and echo: datagram.c */
 			struct mf_dgram dgram;
@@ -82,6 +83,7 @@ struct mf_host {
 	struct mf_session_list time_wait; /* oldest first: they go when room is short */
 	struct mf_timer starved_timer, reass_timer;
 	uint32_t strays;
+	uint32_t n_own; /* connections of our own, through VPNs */
 	struct mf_sources *sources;
 	struct mf_reass *reass;
 	mf_nsec icmp_full_at; /* token bucket of ICMP errors to apps */
@@ -99,6 +101,10 @@ bool mf_host_key(const struct mf_pkt *p, struct mf_flow_key *k);
  * (app, dst, hop, started, kind, state) and nothing else. */
 struct mf_session *mf_host_session(struct mf_host *h, struct mf_pkt *p, bool may_open,
 				   const struct mf_session_ops *ops, bool *fresh);
+/* A session that we begin ourselves: in the table and counted, its ends and kind not filled in. NULL: the key
+ * is in use, here or on another worker, or the table is full. */
+struct mf_session *mf_host_own_session(struct mf_host *h, const struct mf_flow_key *k, uint32_t hop,
+				       const struct mf_session_ops *ops);
 /* Drops p, with a reset before if it is TCP and may have one. */
 void mf_host_refuse(struct mf_host *h, struct mf_pkt *p, enum mf_drop reason);
 /* The whole packet if p is no fragment or the last one missing, else NULL. */
@@ -177,6 +183,11 @@ extern const struct mf_session_ops mf_session_tcp;
  * quoted IP packet, at least 8 bytes of L4 header. */
 void mf_session_tcp_icmp(struct mf_host *h, struct mf_session *s, const struct mf_pkt *error,
 			 const uint8_t *quoted, size_t len);
+
+/* ---- vpn.c --------------------------------------------------------------------------------------- */
+
+/* A segment of a connection of our own: into its VPN. */
+void mf_session_vpn_emit(struct mf_host *h, struct mf_session *s, struct mf_pkt *p);
 
 /* ---- icmp.c -------------------------------------------------------------------------------------- */
 

@@ -2,7 +2,7 @@
  *
  * lookup - whose is a packet: a session's here, a session's on another worker, or may it begin one?
  */
-#include "host/internal.h"
+#include "host/datagram.h"
 
 #include "wire/icmp.h"
 #include "wire/ip.h"
@@ -13,8 +13,14 @@
 
 enum { FRAGMENT_SECONDS = 30 };
 
+/* RFC 1122 3.3.2, RFC 8200 4.5: the sender is told, unless its first fragment is among the lost. */
 static void drop_fragment(void *ctx, struct mf_pkt *p, enum mf_drop reason)
 {
+	uint8_t exceeded = p->ip_version == 4 ? MF_ICMP4_TIME_EXCEEDED : MF_ICMP6_TIME_EXCEEDED;
+	struct mf_addr us = mf_ip_dst(p);
+
+	if (reason == MF_DROP_FRAGMENT_TIMEOUT && p->l4_proto)
+		mf_host_icmp_error(ctx, p->data, p->len, &us, exceeded, 1, 0);
 	mf_host_drop(ctx, p, reason);
 }
 
@@ -104,6 +110,7 @@ bool mf_host_key(const struct mf_pkt *p, struct mf_flow_key *k)
 	memset(k, 0, sizeof(*k));
 	k->family = p->ip_version == 4 ? MF_AF_IP4 : MF_AF_IP6;
 	k->proto = p->l4_proto;
+	k->side = p->flags & MF_PKT_FROM_VPN ? MF_SIDE_OURS : MF_SIDE_APP;
 	memcpy(k->src, mf_ip_src_bytes(p), p->ip_version == 4 ? 4 : 16);
 	switch (p->l4_proto) {
 	case MF_IPPROTO_TCP:
@@ -161,18 +168,14 @@ static enum mf_drop admit(struct mf_host *h, const struct mf_addr *src, bool tcp
 	return MF_DROP_NONE;
 }
 
-static void fill_facts(struct mf_host *h, struct mf_session *s, const struct mf_pkt *p)
+static void fill_facts(struct mf_session *s, const struct mf_pkt *p)
 {
 	const struct mf_flow_key *k = &s->flow.key;
 	struct mf_session_facts *f = &s->facts;
 	bool tcp = k->proto == MF_IPPROTO_TCP, udp = k->proto == MF_IPPROTO_UDP;
 
-	f->worker = h->worker;
-	f->ref = s->flow.ref;
-	f->proto = k->proto;
 	f->state = tcp ? MF_SESSION_OPENING : MF_SESSION_UNREPLIED;
 	f->kind = tcp ? MF_SESSION_TCP : udp ? MF_SESSION_UDP : MF_SESSION_ECHO;
-	f->hop = p->next_hop;
 	f->app.addr = mf_ip_src(p);
 	f->app.port = k->sport;
 	f->dst.addr = mf_ip_dst(p);
@@ -180,28 +183,59 @@ static void fill_facts(struct mf_host *h, struct mf_session *s, const struct mf_
 		f->dst.port = mf_be16_get(((const struct mf_udp_hdr *)(p->data + p->l4_off))->dport);
 	else
 		f->dst.port = k->dport;
-	f->started = f->last = f->rate_at = h->now;
+}
+
+/* Takes a slot, and counts it. */
+static struct mf_session *enter(struct mf_host *h, const struct mf_flow_key *k, uint64_t hash,
+				const struct mf_session_ops *ops, uint32_t hop_id)
+{
+	struct mf_session *s = mf_flow_add(h->table, k, hash);
+	struct mf_hop_totals *hop = mf_host_hop_of(h, hop_id);
+
+	if (!s)
+		return NULL;
+	s->host = h;
+	s->ops = ops;
+	s->wake_at = MF_NEVER;
+	s->facts.worker = h->worker;
+	s->facts.ref = s->flow.ref;
+	s->facts.proto = k->proto;
+	s->facts.hop = hop_id;
+	s->facts.started = s->facts.last = s->facts.rate_at = h->now;
+	mf_count(&h->count.sessions, 1);
+	mf_count(&hop->sessions, 1);
+	mf_count(&hop->opened, 1);
+	return s;
 }
 
 static struct mf_session *begin(struct mf_host *h, const struct mf_pkt *p,
 				const struct mf_flow_key *k, uint64_t hash,
 				const struct mf_session_ops *ops)
 {
-	struct mf_session *s = mf_flow_add(h->table, k, hash);
-	struct mf_hop_totals *hop = mf_host_hop_of(h, p->next_hop);
+	struct mf_session *s = enter(h, k, hash, ops, p->next_hop);
 
-	s->host = h;
-	s->ops = ops;
-	s->wake_at = MF_NEVER;
-	fill_facts(h, s, p);
+	fill_facts(s, p);
 	s->source = mf_source_join(h->sources, &s->facts.app.addr);
 	s->half_open = k->proto == MF_IPPROTO_TCP;
 	if (s->half_open)
 		s->source->half_open++;
-	mf_count(&h->count.sessions, 1);
-	mf_count(&hop->sessions, 1);
-	mf_count(&hop->opened, 1);
 	mf_session_arm(s, MF_NEVER);
+	return s;
+}
+
+struct mf_session *mf_host_own_session(struct mf_host *h, const struct mf_flow_key *k, uint32_t hop,
+				       const struct mf_session_ops *ops)
+{
+	uint64_t hash = mf_flow_hash_key(h->table, k);
+	struct mf_session *s;
+
+	if (mf_flow_find(h->table, k, hash))
+		return NULL;
+	if (h->owners && mf_owners_claim(h->owners, hash, h->worker) != (int)h->worker)
+		return NULL;
+	s = enter(h, k, hash, ops, hop);
+	if (!s && h->owners)
+		mf_owners_release(h->owners, hash, h->worker);
 	return s;
 }
 
@@ -245,5 +279,8 @@ bool mf_host_has(const struct mf_host *h, const struct mf_pkt *p)
 	if (MF_LIKELY(!h->strays) || mf_ip_is_fragment(p) || !mf_host_key(p, &k))
 		return false;
 	s = mf_flow_find(h->table, &k, mf_flow_hash_key(h->table, &k));
-	return s && s->facts.stray;
+	if (!s || !s->facts.stray)
+		return false;
+	/* Of a mapping only what was said before: the rest has a route of its own. */
+	return p->l4_proto == MF_IPPROTO_TCP || mf_datagram_knows(s, p);
 }
