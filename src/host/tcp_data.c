@@ -137,7 +137,7 @@ static size_t pull_once(struct mf_host *h, struct mf_session *s, size_t want)
 	struct mf_stream *st = &s->tcp.stream;
 	size_t chunk = mf_tcp_send_chunk(&s->tcp.conn);
 	struct intake in = { .n = 0 };
-	bool bulk = s->tcp.bulk;
+	bool bulk = s->tcp.bulk && want > MF_PKT_SMALL_MAX;
 	ptrdiff_t got;
 
 	if (!(bulk ? prepare_bulk(h, &in, want, chunk) : prepare_first(h, &in, mf_min(want, chunk)))) {
