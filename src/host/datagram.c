@@ -17,6 +17,7 @@
 #include "wire/icmp.h"
 #include "wire/ip.h"
 #include "wire/reply.h"
+#include "wire/udp.h"
 
 enum {
 	TTL_TOLD = 32,
@@ -146,13 +147,18 @@ static enum mf_stream_error try_open(struct mf_host *h, struct mf_session *s)
 	return d->error ? (enum mf_stream_error)d->error : MF_STREAM_E_OTHER;
 }
 
-bool mf_datagram_open(struct mf_host *h, struct mf_session *s, struct mf_pkt *p)
+/* False: the far half could not be opened, the app has been told, p dropped and the session is gone. */
+static bool open_far(struct mf_host *h, struct mf_session *s, struct mf_pkt *p)
 {
 	enum mf_stream_error why = try_open(h, s);
 	struct mf_dgram_error e;
 
-	if (!why)
+	if (!why) {
+		mf_count(kind_of(s)->kind == MF_DGRAM_UDP ? &h->count.udp_opened
+							  : &h->count.echo_opened,
+			 1);
 		return true;
+	}
 	if (unreachable(s, why, &e))
 		tell_app(h, s, &e);
 	mf_host_drop(h, p, MF_DROP_OUTBOUND_DOWN);
@@ -189,23 +195,38 @@ static enum mf_session_kind udp_kind(const struct mf_session *s, uint16_t port)
 	return dns && port == 53 ? MF_SESSION_DNS : MF_SESSION_UDP;
 }
 
+static bool remembers(const struct mf_session *s, uint32_t h)
+{
+	for (size_t i = 0; i < MF_ARRAY_LEN(s->datagram.remote_hash); i++)
+		if (s->datagram.remote_hash[i] == h)
+			return true;
+	return false;
+}
+
+bool mf_datagram_knows(const struct mf_session *s, const struct mf_pkt *p)
+{
+	struct mf_endpoint to = { .addr = mf_ip_dst(p) };
+
+	if (p->l4_proto == MF_IPPROTO_UDP)
+		to.port = mf_load_be16(p->data + p->l4_off + offsetof(struct mf_udp_hdr, dport));
+	return remembers(s, hash(&to));
+}
+
 /* Remembers the last few remotes: whoever speaks to more of them in turns is counted more than once. */
 static void note_remote(struct mf_session *s, const struct mf_endpoint *to)
 {
-	uint32_t *known = s->datagram.remote_hash, n = MF_ARRAY_LEN(s->datagram.remote_hash);
 	uint32_t h;
 
 	if (s->facts.remotes && mf_endpoint_equal(to, &s->facts.dst))
 		return;
+	h = hash(to);
 	s->facts.dst = *to;
 	if (s->facts.proto == MF_IPPROTO_UDP)
 		s->facts.kind = (uint8_t)udp_kind(s, to->port);
 	mf_session_arm(s, MF_NEVER);
-	h = hash(to);
-	for (uint32_t i = 0; i < n; i++)
-		if (known[i] == h)
-			return;
-	known[s->facts.remotes++ % n] = h;
+	if (!remembers(s, h))
+		s->datagram.remote_hash[s->facts.remotes++ % MF_ARRAY_LEN(s->datagram.remote_hash)] =
+			h;
 }
 
 static void strip(struct mf_pkt *p, size_t n)
@@ -214,8 +235,17 @@ static void strip(struct mf_pkt *p, size_t n)
 	p->len -= (uint32_t)n;
 }
 
-void mf_datagram_put(struct mf_host *h, struct mf_datagram_batch *b, struct mf_session *s,
-		     struct mf_pkt *p, uint16_t port)
+/* May it go out in fragments? Its sender said so, or sent it in fragments (host/reass.c). */
+static bool may_fragment(const struct mf_pkt *p)
+{
+	const struct mf_ip4_hdr *h = (const void *)p->data;
+
+	return p->flags & MF_PKT_MAY_FRAGMENT ||
+	       (p->ip_version == 4 && !(mf_be16_get(h->frag) & MF_IP4_DF));
+}
+
+static void put(struct mf_host *h, struct mf_datagram_batch *b, struct mf_session *s,
+		struct mf_pkt *p, uint16_t port)
 {
 	uint8_t ttl = mf_ip_ttl(p->data);
 
@@ -225,10 +255,30 @@ void mf_datagram_put(struct mf_host *h, struct mf_datagram_batch *b, struct mf_s
 	p->tos = mf_ip_tos(p->data);
 	p->ttl = ttl < TTL_TOLD ? ttl : 0;
 	p->flags &= (uint8_t)~MF_PKT_NEEDS_CSUM;
+	if (may_fragment(p))
+		p->flags |= MF_PKT_MAY_FRAGMENT;
 	strip(p, p->l4_off + kind_of(s)->hdr_len);
 	note_remote(s, &p->remote);
 	b->s = s;
 	b->pkts[b->n++] = p;
+}
+
+void mf_datagram_input(struct mf_host *h, struct mf_datagram_batch *b,
+		       const struct mf_datagram_kind *kind, struct mf_pkt *p, uint16_t port)
+{
+	struct mf_session *s;
+	bool fresh;
+
+	s = mf_host_session(h, p, true, &kind->ops, &fresh);
+	if (!s || (fresh && !open_far(h, s, p)))
+		return;
+	/* One mapping leaves through one interface. What belongs to another one must not go with it;
+	 * only running conversations stay when routes change. */
+	if (MF_UNLIKELY(p->next_hop != s->facts.hop) && !mf_datagram_knows(s, p)) {
+		mf_host_drop(h, p, MF_DROP_NO_SESSION);
+		return;
+	}
+	put(h, b, s, p, port);
 }
 
 void mf_datagram_flush(struct mf_host *h, struct mf_datagram_batch *b)

@@ -29,20 +29,18 @@ struct mf_datagram_batch {
 	struct mf_pkt *pkts[64];
 };
 
-/* Opens the far half of a session that was begun for p. False: it could not be opened, the app has been
- * told, p dropped and the session is gone. */
-bool mf_datagram_open(struct mf_host *h, struct mf_session *s, struct mf_pkt *p);
-/* p, a checked packet of s, to its destination at this L4 port. */
-void mf_datagram_put(struct mf_host *h, struct mf_datagram_batch *b, struct mf_session *s,
-		     struct mf_pkt *p, uint16_t port);
+/* p, a checked packet of this kind, to its session, which begins with it or was there, for its destination at
+ * this L4 port. */
+void mf_datagram_input(struct mf_host *h, struct mf_datagram_batch *b,
+		       const struct mf_datagram_kind *kind, struct mf_pkt *p, uint16_t port);
 void mf_datagram_flush(struct mf_host *h, struct mf_datagram_batch *b);
-
-/* echo.c: an echo request, checked. */
-void mf_host_echo(struct mf_host *h, struct mf_datagram_batch *b, struct mf_pkt *p);
 
 /* For ops. */
 bool mf_datagram_turn(struct mf_host *h, struct mf_session *s);
 void mf_datagram_close(struct mf_host *h, struct mf_session *s, bool tell_app);
+
+/* Does s remember the destination of p, a packet of its app? */
+bool mf_datagram_knows(const struct mf_session *s, const struct mf_pkt *p);
 
 /* The way to the app takes no packets longer than that. Smaller than any honest link: ignored. */
 void mf_datagram_path_mtu(struct mf_session *s, uint32_t mtu);

@@ -9,19 +9,6 @@
 #include "wire/ip.h"
 #include "wire/reply.h"
 
-void mf_host_echo(struct mf_host *h, struct mf_datagram_batch *b, struct mf_pkt *p)
-{
-	struct mf_session *s;
-	bool fresh;
-
-	s = mf_host_session(h, p, true, &mf_datagram_echo.ops, &fresh);
-	if (!s || (fresh && !mf_datagram_open(h, s, p)))
-		return;
-	if (fresh)
-		mf_count(&h->count.echo_opened, 1);
-	mf_datagram_put(h, b, s, p, 0);
-}
-
 static uint32_t id_and_seq(const struct mf_session *s, uint16_t seq)
 {
 	return (uint32_t)s->facts.app.port << 16 | seq;

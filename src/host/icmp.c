@@ -168,7 +168,7 @@ static void input(struct mf_host *h, struct mf_datagram_batch *b, struct mf_pkt 
 	if (why)
 		mf_host_drop(h, p, why);
 	else if (type == (v4 ? MF_ICMP4_ECHO : MF_ICMP6_ECHO))
-		mf_host_echo(h, b, p);
+		mf_datagram_input(h, b, &mf_datagram_echo, p, 0);
 	else if (mf_icmp_is_error(p->ip_version, type))
 		error_from_app(h, p);
 	else if (type == (v4 ? MF_ICMP4_ECHO_REPLY : MF_ICMP6_ECHO_REPLY))

@@ -428,7 +428,7 @@ static struct mf_pkt *finish(struct mf_reass *r, struct datagram *d, struct mf_p
 		end(r, d, why, o);
 		return NULL;
 	}
-	w->flags |= p->flags & MF_PKT_CAPTURED;
+	w->flags |= (uint8_t)((p->flags & MF_PKT_CAPTURED) | MF_PKT_MAY_FRAGMENT);
 	w->rx_port = p->rx_port;
 	w->next_hop = p->next_hop;
 	w->trace = p->trace;

@@ -45,19 +45,12 @@ static void input(struct mf_host *h, struct mf_datagram_batch *b, struct mf_pkt 
 {
 	const struct mf_udp_hdr *u = (const void *)(p->data + p->l4_off);
 	enum mf_drop why = check(p);
-	struct mf_session *s;
-	bool fresh;
 
 	if (why) {
 		mf_host_drop(h, p, why);
 		return;
 	}
-	s = mf_host_session(h, p, true, &mf_datagram_udp.ops, &fresh);
-	if (!s || (fresh && !mf_datagram_open(h, s, p)))
-		return;
-	if (fresh)
-		mf_count(&h->count.udp_opened, 1);
-	mf_datagram_put(h, b, s, p, mf_be16_get(u->dport));
+	mf_datagram_input(h, b, &mf_datagram_udp, p, mf_be16_get(u->dport));
 }
 
 void mf_host_udp(struct mf_host *h, struct mf_pkt **pkts, uint32_t n)
