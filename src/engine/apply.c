@@ -229,6 +229,10 @@ static void fill(const struct mf_engine *e, struct mf_snapshot *s, const struct 
 	s->tunnel4 = e->tunnel4;
 	s->tunnel6 = e->tunnel6;
 	s->tunnel_mtu = e->tunnel_mtu ? e->tunnel_mtu : e->default_mtu;
+	s->host = e->host_config;
+	s->host.mtu = s->tunnel_mtu;
+	s->host.tunnel4 = e->tunnel4;
+	s->host.tunnel6 = e->tunnel6;
 	s->staged_max = e->staged_max;
 	s->hop[MF_HOP_ID_DROP].kind = MF_HOP_DROP;
 	strcpy(s->hop[MF_HOP_ID_DROP].name, "drop");
@@ -437,6 +441,8 @@ static mf_err commit(struct mf_engine *e, const struct mf_config *cfg, struct pr
 	e->tunnel6 = first_of(&cfg->tunnel.addresses, MF_AF_IP6);
 	e->tunnel_mtu = cfg->tunnel.mtu;
 	e->staged_max = cfg->limits.staged_packets;
+	e->host_config = mf_sessions_config(e, cfg);
+	mf_sessions_judge(e, p->routes, r);
 	for (uint32_t i = 0; i < e->n_ifaces; i++)
 		e->ifaces[i]->in_profile = false;
 	for (uint32_t i = 0; i < cfg->n_interfaces; i++) {
@@ -452,6 +458,7 @@ static mf_err commit(struct mf_engine *e, const struct mf_config *cfg, struct pr
 	settle(e, cfg, p, r);
 	/* Again: the interfaces that went are out of the snapshot now. */
 	mf_publish(e, p->snap[1], p->routes);
+	mf_sessions_drop_strays(e);
 	for (uint32_t i = 0; i < cfg->n_interfaces; i++)
 		mf_slot_put(e, p->ifaces[i].slot);
 	return err;
@@ -476,10 +483,12 @@ mf_err mf_engine_apply(struct mf_engine *e, const struct mf_config *cfg, mf_nsec
 		err = prepare_routes(e, cfg, &p, eb);
 	if (!err)
 		err = prepare_snapshots(e, &p, eb);
-	if (err)
+	if (err) {
 		undo(e, cfg, &p);
-	else
+		e->drop_sessions = false;
+	} else {
 		err = commit(e, cfg, &p, report, eb);
+	}
 	free(p.ifaces);
 	return err;
 }

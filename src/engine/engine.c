@@ -7,6 +7,8 @@
 
 #include <stdlib.h>
 
+#include "crypto/siphash.h"
+#include "nodes/handoff.h"
 #include "nodes/nodes.h"
 #include "nodes/stage.h"
 
@@ -19,14 +21,16 @@ enum {
 	SMALL_MAX = 8192,
 };
 
-/* Half of the memory is for large packets, a quarter for small ones, the rest for everything else. */
-static mf_err share(uint64_t memory, unsigned n_workers, uint32_t *small, uint32_t *large,
-		    struct mf_errbuf *eb)
+/* Of the memory that sessions leave three fifths are for large packets, a third for small ones, the rest
+ * for everything else. */
+static mf_err share(const struct mf_engine *e, uint32_t *small, uint32_t *large, struct mf_errbuf *eb)
 {
+	uint64_t taken = mf_sessions_bytes(e), memory = e->options.memory;
+	uint64_t left = memory > taken ? memory - taken : 0;
 	size_t per_large = mf_pkt_pool_bytes(0, 256) / 256,
 	       per_small = mf_pkt_pool_bytes(4096, 0) / 4096;
-	uint64_t n_large = memory / 2 / n_workers / per_large;
-	uint64_t n_small = memory / 4 / n_workers / per_small;
+	uint64_t n_large = left / 5 * 3 / e->n_workers / per_large;
+	uint64_t n_small = left / 3 / e->n_workers / per_small;
 
 	*large = (uint32_t)mf_min(n_large, LARGE_MAX);
 	*small = (uint32_t)mf_min(n_small, SMALL_MAX);
@@ -35,7 +39,7 @@ static mf_err share(uint64_t memory, unsigned n_workers, uint32_t *small, uint32
 			eb, MF_E_RANGE,
 			"limits.memory: %llu MiB is too little for %u workers; give more memory or "
 			"fewer workers",
-			(unsigned long long)(memory >> 20), n_workers);
+			(unsigned long long)(memory >> 20), e->n_workers);
 	return MF_OK;
 }
 
@@ -43,6 +47,8 @@ static void free_worker(struct mf_worker *w)
 {
 	if (!w)
 		return;
+	mf_host_free(w->stack);
+	mf_handoff_fini(&w->handoff);
 	mf_gro_fini(&w->gro);
 	if (w->jobs.job)
 		mf_jobs_fini(&w->jobs);
@@ -76,16 +82,33 @@ static struct mf_worker *new_worker(struct mf_engine *e, unsigned index, uint32_
 	mf_wheel_init(&w->wheel, MF_MSEC, now);
 	mf_gro_init(&w->gro, w->pool, e->options.merge_tcp, e->options.merge_udp);
 	if (!w->pool || !w->aead || !w->orders || mf_jobs_init(&w->jobs) ||
-	    mf_graph_init(&w->graph, mf_node_table, mf_node_table_len, w)) {
+	    mf_graph_init(&w->graph, mf_node_table, mf_node_table_len, w) ||
+	    mf_sessions_init(e, w, large, now)) {
 		free_worker(w);
 		return NULL;
 	}
 	w->graph.now = now;
+	w->route_lookup = mf_graph_find(&w->graph, "route-lookup");
+	w->host_input = mf_graph_find(&w->graph, "host-input");
+	w->tun_output = mf_graph_find(&w->graph, "tun-output");
 	w->wg_output = mf_graph_find(&w->graph, "wg-output");
 	w->wg_input = mf_graph_find(&w->graph, "wg-input");
 	w->udp_output = mf_graph_find(&w->graph, "udp-output");
 	w->drop = mf_graph_find(&w->graph, "drop");
 	return w;
+}
+
+/* Several workers must know which of them has a session. */
+static bool make_owners(struct mf_engine *e)
+{
+	uint8_t key[MF_SIPHASH_KEY_LEN];
+
+	if (e->n_workers == 1)
+		return true;
+	e->host.rng.fill(e->host.rng.ctx, key, sizeof(key));
+	e->owners = mf_owners_new(e->sessions_max, key);
+	mf_wipe(key, sizeof(key));
+	return e->owners;
 }
 
 mf_err mf_engine_new(struct mf_engine **out, const struct mf_engine_options *o,
@@ -105,16 +128,18 @@ mf_err mf_engine_new(struct mf_engine **out, const struct mf_engine_options *o,
 	e->n_workers = o->n_workers;
 	e->n_hops = MF_HOP_ID_FIRST_INTERFACE;
 	e->default_mtu = o->default_mtu ? o->default_mtu : 1420;
+	mf_sessions_size(e);
+	e->host_config = mf_sessions_config(e, NULL);
 	e->now = now;
 	mf_reclaim_init(&e->reclaim, &e->shared, e->workers, e->n_workers);
-	err = share(o->memory, o->n_workers, &small, &large, eb);
+	err = share(e, &small, &large, eb);
 	if (err)
 		goto fail;
 	err = MF_E_NO_MEMORY;
 	mf_events_host(e, &wg_host);
 	e->events = mf_ring_new(EVENTS, sizeof(struct mf_event));
 	e->wg = mf_wg_new(&wg_host, e->n_workers + 1, now);
-	if (!e->events || !e->wg)
+	if (!e->events || !e->wg || !make_owners(e))
 		goto no_memory;
 	for (unsigned i = 0; i < e->n_workers; i++) {
 		e->workers[i] = new_worker(e, i, small, large, now);
@@ -148,6 +173,16 @@ static void drop_staged(struct mf_engine *e)
 	}
 }
 
+static void end_sessions(struct mf_worker *w)
+{
+	mf_host_begin(w->stack, w->graph.now);
+	mf_host_close_all(w->stack);
+	mf_graph_drain(&w->graph);
+	mf_host_free(w->stack);
+	w->stack = NULL;
+	mf_handoff_refuse(w);
+}
+
 static void stop_worker(struct mf_worker *w)
 {
 	if (!w)
@@ -157,6 +192,7 @@ static void stop_worker(struct mf_worker *w)
 	w->snap = __atomic_load_n(&w->shared->snap, __ATOMIC_ACQUIRE);
 	mf_jobs_work(w);
 	mf_graph_drain(&w->graph);
+	end_sessions(w);
 	mf_worker_release_ports(w);
 	__atomic_store_n(&w->sleeping, MF_WORKER_QUIET, __ATOMIC_SEQ_CST);
 }
@@ -176,6 +212,9 @@ void mf_engine_free(struct mf_engine *e)
 		drop_staged(e);
 	for (unsigned i = 0; i < e->n_workers; i++)
 		stop_worker(e->workers[i]);
+	for (unsigned i = 0; i < e->n_workers; i++)
+		if (e->workers[i])
+			mf_handoff_collect(e->workers[i]);
 	e->stopping = true;
 	for (uint32_t i = 0; i < e->n_ifaces; i++) {
 		mf_wg_device_remove(e->ifaces[i]->device, e->now);
@@ -187,6 +226,7 @@ void mf_engine_free(struct mf_engine *e)
 	mf_reclaim_flush(&e->reclaim);
 	for (unsigned i = 0; i < e->n_workers; i++)
 		free_worker(e->workers[i]);
+	mf_owners_free(e->owners);
 	mf_ring_free(e->events);
 	mf_route_table_free(e->routes);
 	free(e->snap);
@@ -270,11 +310,12 @@ uint64_t mf_engine_memory(const struct mf_engine *e)
 {
 	uint32_t small, large;
 
-	if (share(e->options.memory, e->n_workers, &small, &large, NULL))
+	if (share(e, &small, &large, NULL))
 		return 0;
 	return (uint64_t)e->n_workers * (mf_pkt_pool_bytes(small, large) + sizeof(struct mf_worker)) +
-	       mf_lpm_bytes(e->snap->routes4) + mf_lpm_bytes(e->snap->routes6) +
-	       mf_lpm_rib_bytes(e->snap->routes4) + mf_lpm_rib_bytes(e->snap->routes6);
+	       mf_sessions_bytes(e) + mf_lpm_bytes(e->snap->routes4) +
+	       mf_lpm_bytes(e->snap->routes6) + mf_lpm_rib_bytes(e->snap->routes4) +
+	       mf_lpm_rib_bytes(e->snap->routes6);
 }
 
 /* Longest of the peer's allowed IPs that holds the address: the list is short or nobody is in a hurry. */

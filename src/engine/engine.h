@@ -43,8 +43,11 @@ struct mf_engine_host {
 };
 
 struct mf_engine_options {
-	unsigned n_workers;        /* 1..MF_WORKERS_MAX */
-	uint64_t memory;           /* bytes, of all packets and tables: limits.memory */
+	unsigned n_workers; /* 1..MF_WORKERS_MAX */
+	uint64_t memory;    /* bytes, of all packets and tables: limits.memory */
+	/* Sessions of the host stack, of all workers together, 0: 16384; less if they would take more than
+	 * 5/16 of the memory. */
+	uint32_t sessions;
 	const char *aead;          /* back-end, NULL: the best */
 	uint32_t mark;             /* SO_MARK of interfaces that have no fwmark of their own */
 	bool merge_tcp, merge_udp; /* what may be merged on the way to the TUN */
@@ -57,7 +60,8 @@ struct mf_engine_options {
 MF_MUST_CHECK mf_err mf_engine_new(struct mf_engine **out, const struct mf_engine_options *o,
 				   const struct mf_engine_host *host, mf_nsec now,
 				   struct mf_errbuf *eb);
-/* Workers must have stopped. Ends all sessions, drops what is staged (MF_DROP_SHUTDOWN), releases and
+/* Workers must have stopped; what carries sessions is still there. Ends all sessions (apps get resets through
+ * the TUN port), drops what is staged (MF_DROP_SHUTDOWN), releases and
  * closes the UDP ports. Packets that the TUN port keeps must have been given back before. */
 void mf_engine_free(struct mf_engine *e);
 
@@ -135,6 +139,7 @@ void mf_engine_drop_sessions(struct mf_engine *e, bool drop);
 
 /* Sessions of the host stack: slot i of a worker, i below mf_engine_session_slots; false: empty. A session
  * may end or change meanwhile; what is returned was true at one moment. */
+uint32_t mf_engine_sessions_max(const struct mf_engine *e);
 uint32_t mf_engine_session_slots(const struct mf_engine *e, unsigned worker);
 bool mf_engine_session(const struct mf_engine *e, unsigned worker, uint32_t i,
 		       struct mf_session_facts *out);

@@ -68,6 +68,10 @@ struct mf_engine {
 	struct mf_slot slots[MF_UDP_SLOTS];
 	struct mf_addr tunnel4, tunnel6;
 	uint32_t staged_max;
+	struct mf_host_config host_config; /* of each worker, but for what the snapshot knows better */
+	uint32_t sessions_max;             /* of all workers together */
+	struct mf_owners *owners;          /* NULL: one worker only */
+	bool drop_sessions;                /* whose route leads elsewhere after the next apply */
 	uint32_t default_mtu;
 	uint32_t tunnel_mtu; /* of the profile; 0: what the TUN has is default_mtu */
 	struct mf_trace *traces[MF_WORKERS_MAX];
@@ -88,6 +92,19 @@ void mf_slot_put(struct mf_engine *e, uint8_t slot);
 struct mf_snapshot *mf_snapshot_new(const struct mf_engine *e);
 void mf_publish(struct mf_engine *e, struct mf_snapshot *s, struct mf_route_table *routes);
 void mf_iface_free(void *iface);
+
+/* sessions.c: a worker's host stack, with everything that it needs from the worker; how sessions are
+ * configured (NULL: no profile yet); what becomes of those that run when `routes` are in force. */
+MF_MUST_CHECK mf_err mf_sessions_init(struct mf_engine *e, struct mf_worker *w, uint32_t large,
+				      mf_nsec now);
+struct mf_host_config mf_sessions_config(const struct mf_engine *e, const struct mf_config *cfg);
+void mf_sessions_judge(const struct mf_engine *e, const struct mf_route_table *routes,
+		       struct mf_apply_report *r);
+/* After the new routes have been published: ends those that mf_sessions_judge has counted as closed. */
+void mf_sessions_drop_strays(struct mf_engine *e);
+/* How many there may be; before everything else. Bytes for so many. */
+void mf_sessions_size(struct mf_engine *e);
+uint64_t mf_sessions_bytes(const struct mf_engine *e);
 
 /* events.c: what the WireGuard core calls; the orders that a worker has not obeyed, one by one, when it
  * does not run any more. */

@@ -4,6 +4,7 @@
  * goes to sleep without missing anything.
  */
 #include "engine/engine.h"
+#include "nodes/handoff.h"
 #include "nodes/pg.h"
 #include "nodes/stage.h"
 
@@ -34,12 +35,23 @@ static void release(const struct mf_udp_slot *slot)
 			slot->port[i].release(slot->port[i].ctx);
 }
 
+/* The configuration as it is now, which is at least as new as any order that has come. */
+static void look_up_to_date(struct mf_worker *w)
+{
+	w->snap = __atomic_load_n(&w->shared->snap, __ATOMIC_ACQUIRE);
+	if (w->configured == w->snap->generation)
+		return;
+	w->configured = w->snap->generation;
+	mf_host_configure(w->stack, &w->snap->host);
+	mf_host_routes_changed(w->stack, false);
+}
+
 /* What was sent on the old port goes there, and what follows takes the route that led to this order:
  * the slot may be another interface's next. */
 static void set_udp(struct mf_worker *w, const struct mf_order *o)
 {
 	mf_graph_drain(&w->graph);
-	w->snap = __atomic_load_n(&w->shared->snap, __ATOMIC_ACQUIRE);
+	look_up_to_date(w);
 	release(&w->udp[o->slot]);
 	w->udp[o->slot] = o->udp;
 	w->udp_slots = 0;
@@ -69,18 +81,33 @@ static void obey(struct mf_worker *w, const struct mf_order *o)
 	case MF_ORDER_SET_PG:
 		w->pg = o->pg;
 		break;
+	case MF_ORDER_CLOSE_SESSION:
+		(void)mf_host_close(w->stack, o->ref); /* it may have ended meanwhile */
+		break;
+	case MF_ORDER_DROP_STRAYS:
+		mf_graph_drain(&w->graph);
+		look_up_to_date(w);
+		mf_host_routes_changed(w->stack, true);
+		break;
 	}
 }
 
-static uint32_t obey_all(struct mf_worker *w, mf_nsec now)
+static uint32_t obey_all(struct mf_worker *w)
 {
 	struct mf_order o;
 	uint32_t n = 0;
 
-	w->graph.now = now;
 	for (; mf_ring_pop(w->orders, &o); n++)
 		obey(w, &o);
 	return n;
+}
+
+/* Sessions: after the packets, so that they are answered in the same pass. */
+static uint32_t serve(struct mf_worker *w)
+{
+	mf_graph_poll(&w->graph, w->host_input);
+	mf_graph_drain(&w->graph);
+	return w->turns;
 }
 
 bool mf_worker_pass(struct mf_worker *w, mf_nsec now)
@@ -90,8 +117,10 @@ bool mf_worker_pass(struct mf_worker *w, mf_nsec now)
 	uint32_t work, in;
 	bool more;
 
-	w->snap = __atomic_load_n(&w->shared->snap, __ATOMIC_ACQUIRE);
-	work = obey_all(w, now);
+	w->graph.now = now;
+	mf_host_begin(w->stack, now);
+	look_up_to_date(w);
+	work = obey_all(w);
 	if (work || mf_jobs_pending(&w->jobs)) {
 		mf_jobs_work(w);
 		/* Packets in frames say whose they are. */
@@ -101,6 +130,7 @@ bool mf_worker_pass(struct mf_worker *w, mf_nsec now)
 		__atomic_store_n(&w->seen, epoch, __ATOMIC_RELEASE);
 	/* While somebody waits for a quiet point none of our jobs are left lying. */
 	mf_jobs_begin_pass(&w->jobs, w->seen == epoch);
+	work += mf_handoff_take(w);
 	in = mf_graph_pass(&w->graph, now);
 	more = in || (w->pg && w->pg->sent < w->pg->count);
 	if (mf_jobs_pending(&w->jobs)) {
@@ -110,10 +140,11 @@ bool mf_worker_pass(struct mf_worker *w, mf_nsec now)
 		mf_graph_drain(&w->graph);
 	}
 	work += in;
+	work += serve(w);
 	work += (uint32_t)mf_wheel_run(&w->wheel, now, w);
 	if (!work && w->n_workers > 1)
 		work += mf_jobs_help(w);
-	return work || more;
+	return work || more || mf_host_pending(w->stack);
 }
 
 bool mf_worker_sleep(struct mf_worker *w, mf_nsec *deadline)
@@ -123,18 +154,18 @@ bool mf_worker_sleep(struct mf_worker *w, mf_nsec *deadline)
 
 	/* Orders of our own (nodes/wg_output.c) must not be in the ring for a moment in which we say
 	 * that we are quiet. */
-	if (mf_ring_len(w->orders))
+	if (mf_ring_len(w->orders) || mf_handoff_waiting(&w->handoff) || mf_host_pending(w->stack))
 		return false;
 	/* Sequentially consistent against whoever pushes first and looks at `sleeping` then. */
 	__atomic_store_n(&w->sleeping, how, __ATOMIC_SEQ_CST);
 	__atomic_thread_fence(__ATOMIC_SEQ_CST);
-	if (mf_ring_len(w->orders) ||
+	if (mf_ring_len(w->orders) || mf_handoff_waiting(&w->handoff) ||
 	    (how == MF_WORKER_WAITS_FOR_HELPER &&
 	     __atomic_load_n(&w->jobs.state[head], __ATOMIC_SEQ_CST) != MF_JOB_BUSY)) {
 		mf_worker_wake(w);
 		return false;
 	}
-	*deadline = mf_wheel_next(&w->wheel);
+	*deadline = mf_min(mf_wheel_next(&w->wheel), mf_host_deadline(w->stack));
 	return true;
 }
 
@@ -156,4 +187,9 @@ void mf_worker_release_ports(struct mf_worker *w)
 void mf_worker_set_tun(struct mf_worker *w, const struct mf_tun_port *port)
 {
 	w->tun = *port;
+}
+
+void mf_worker_set_direct(struct mf_worker *w, struct mf_outbound *direct)
+{
+	w->direct = direct;
 }

@@ -112,6 +112,11 @@ void mf_graph_put(struct mf_graph *g, struct mf_node *to, struct mf_pkt *p)
 		run_frame(g, to);
 }
 
+void mf_graph_poll(struct mf_graph *g, struct mf_node *node)
+{
+	run(g, node, node->frame, 0);
+}
+
 void mf_graph_drain(struct mf_graph *g)
 {
 	for (uint32_t i = 0; i < g->n_nodes; i++)
@@ -142,6 +147,13 @@ void mf_graph_absorb(struct mf_graph *g, struct mf_pkt *p, enum mf_verdict verdi
 	if (MF_UNLIKELY(p->trace != 0))
 		mf_trace_end(g->trace, p, verdict);
 	mf_pkt_free(p);
+}
+
+void mf_graph_take(struct mf_graph *g, uint32_t segments, uint32_t trace)
+{
+	mf_count(&g->ledger.ended[MF_CONSUMED], segments);
+	if (MF_UNLIKELY(trace != 0))
+		mf_trace_end_record(g->trace, trace, MF_CONSUMED, MF_DROP_NONE);
 }
 
 void mf_graph_lose(struct mf_graph *g, enum mf_drop reason, uint32_t n)

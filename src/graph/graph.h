@@ -56,7 +56,10 @@ struct mf_ledger {
 	uint64_t received_tun, received_udp, created;
 	uint64_t ended[MF_VERDICT_COUNT];
 	uint64_t drops[MF_DROP_COUNT];
-	uint64_t held; /* staged for a handshake, or in a job that is under way */
+	/* Staged for a handshake, in a job that is under way, or not ended by the host stack yet (a
+	 * fragment). What one worker gives to another is held by the one and ends with the other
+	 * (nodes/handoff.h), so that this is right only in the sum over all workers, modulo 2^64. */
+	uint64_t held;
 	uint64_t bytes_tun_in, bytes_tun_out, bytes_udp_in, bytes_udp_out;
 };
 
@@ -83,6 +86,10 @@ struct mf_node *mf_graph_find(struct mf_graph *g, const char *name);
  * inputs brought in. */
 uint32_t mf_graph_pass(struct mf_graph *g, mf_nsec now);
 
+/* Runs a node that makes packets of its own accord now, whatever its place in the table; what it puts waits
+ * in the frames of others. Not from inside a node. */
+void mf_graph_poll(struct mf_graph *g, struct mf_node *node);
+
 /* Runs every node that has packets, without polling inputs. */
 void mf_graph_drain(struct mf_graph *g);
 
@@ -97,6 +104,10 @@ void mf_graph_watch(struct mf_graph *g, struct mf_trace *t);
 /* The packet went on inside another one (it was sealed into a batch): completes its trace and frees it;
  * the other one is counted when it ends. */
 void mf_graph_absorb(struct mf_graph *g, struct mf_pkt *p, enum mf_verdict verdict);
+
+/* A packet has been consumed and its memory is somebody else's now (payload that waits in a session): counts
+ * it and completes its trace. `segments`: wire packets that it stood for; `trace`: what it carried. */
+void mf_graph_take(struct mf_graph *g, uint32_t segments, uint32_t trace);
 
 /* Counts n wire packets that were dropped before they had a packet of their own: one message of a batch
  * of datagrams. */

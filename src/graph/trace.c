@@ -21,15 +21,15 @@ struct mf_trace {
 /* A packet carries its trace's id and its record's number, from 1. */
 enum { SLOT_BITS = 16 };
 
-static uint32_t slot_of(const struct mf_pkt *p)
+static uint32_t slot_of(uint32_t trace)
 {
-	return (p->trace & ((1u << SLOT_BITS) - 1)) - 1;
+	return (trace & ((1u << SLOT_BITS) - 1)) - 1;
 }
 
 /* Packets stay in the engine for as long as a handshake takes; a trace may be gone by then. */
-static bool owns(const struct mf_trace *t, const struct mf_pkt *p)
+static bool owns(const struct mf_trace *t, uint32_t trace)
 {
-	return t && p->trace && p->trace >> SLOT_BITS == t->id;
+	return t && trace && trace >> SLOT_BITS == t->id;
 }
 
 static struct mf_trace_record *record(const struct mf_trace *t, uint32_t slot)
@@ -160,34 +160,38 @@ void mf_trace_frame(struct mf_trace *t, const struct mf_node *node, struct mf_pk
 		struct mf_pkt *p = pkts[i];
 		struct mf_trace_record *r;
 
-		if (!owns(t, p)) {
+		if (!owns(t, p->trace)) {
 			p->trace = 0;
 			if (entry)
 				begin(t, p, now);
 			if (!p->trace)
 				continue;
 		}
-		r = record(t, slot_of(p));
+		r = record(t, slot_of(p->trace));
 		if (r->n_path < MF_TRACE_PATH_MAX)
 			r->path[r->n_path++] = (uint8_t)node->index;
 	}
 }
 
-void mf_trace_end(struct mf_trace *t, struct mf_pkt *p, enum mf_verdict verdict)
+void mf_trace_end_record(struct mf_trace *t, uint32_t trace, enum mf_verdict verdict,
+			 enum mf_drop drop)
 {
-	uint32_t slot = slot_of(p);
+	uint32_t slot = slot_of(trace);
 	struct mf_trace_record *r;
 
-	if (!owns(t, p)) {
-		p->trace = 0;
+	if (!owns(t, trace))
 		return;
-	}
 	r = record(t, slot);
 	r->verdict = (uint8_t)verdict;
-	r->drop = p->drop;
-	p->trace = 0;
+	r->drop = (uint16_t)drop;
 	__atomic_store_n(&t->open, t->open - 1, __ATOMIC_RELEASE);
 	mf_ring_push(t->done, &slot);
+}
+
+void mf_trace_end(struct mf_trace *t, struct mf_pkt *p, enum mf_verdict verdict)
+{
+	mf_trace_end_record(t, p->trace, verdict, (enum mf_drop)p->drop);
+	p->trace = 0;
 }
 
 void mf_trace_note(struct mf_trace *t, const struct mf_pkt *p, const char *note)
@@ -195,9 +199,9 @@ void mf_trace_note(struct mf_trace *t, const struct mf_pkt *p, const char *note)
 	struct mf_trace_record *r;
 	size_t n = mf_min(strlen(note), MF_TRACE_NOTE - 1);
 
-	if (!owns(t, p))
+	if (!owns(t, p->trace))
 		return;
-	r = record(t, slot_of(p));
+	r = record(t, slot_of(p->trace));
 	memcpy(r->note, note, n);
 	r->note[n] = '\0';
 }

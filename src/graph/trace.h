@@ -56,10 +56,13 @@ uint32_t mf_trace_open(const struct mf_trace *t);
 /* Worker, through mf_graph_watch: the packets of this trace carry `id`. */
 void mf_trace_begin(struct mf_trace *t, uint16_t id);
 /* Worker: before a node runs on a frame; when a packet ends; a remark for a watched packet. The last
- * two do nothing for a packet that another trace was watching, also when `t` is NULL. */
+ * three do nothing for a packet that another trace was watching, also when `t` is NULL. */
 void mf_trace_frame(struct mf_trace *t, const struct mf_node *node, struct mf_pkt **pkts,
 		    uint32_t n, mf_nsec now);
 void mf_trace_end(struct mf_trace *t, struct mf_pkt *p, enum mf_verdict verdict);
+/* The same for a packet that is gone: `trace` is what it carried. */
+void mf_trace_end_record(struct mf_trace *t, uint32_t trace, enum mf_verdict verdict,
+			 enum mf_drop drop);
 void mf_trace_note(struct mf_trace *t, const struct mf_pkt *p, const char *note);
 /* `to` continues `from` (its record moves over). */
 void mf_trace_move(struct mf_pkt *to, struct mf_pkt *from);

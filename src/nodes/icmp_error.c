@@ -33,6 +33,8 @@ static enum mf_icmp_error kind_of(enum mf_drop reason)
 		return MF_ICMP_TOO_BIG;
 	case MF_DROP_NO_ROUTE:
 		return MF_ICMP_NO_ROUTE;
+	case MF_DROP_PROTOCOL:
+		return MF_ICMP_PROTO_UNREACHABLE;
 	default:
 		return MF_ICMP_HOST_UNREACHABLE;
 	}
@@ -71,5 +73,5 @@ const struct mf_node_def mf_node_icmp_error = {
 	.name = "icmp-error",
 	.run = icmp_error_run,
 	.next = { [NEXT_TUN_OUTPUT] = "tun-output", [NEXT_DROP] = "drop" },
-	.does = "answers what cannot go with ICMP: no route, no peer, too big",
+	.does = "answers what cannot go with ICMP: no route, no peer, too big, no such protocol",
 };

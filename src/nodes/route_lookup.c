@@ -4,23 +4,56 @@
  */
 #include "nodes/worker.h"
 
+#include "wire/fragment.h"
 #include "wire/ip.h"
 
-enum { NEXT_WG_OUTPUT, NEXT_REJECT, NEXT_ICMP_ERROR, NEXT_DROP };
+enum {
+	NEXT_WG_OUTPUT,
+	NEXT_HOST_TCP,
+	NEXT_HOST_UDP,
+	NEXT_HOST_ICMP,
+	NEXT_REJECT,
+	NEXT_ICMP_ERROR,
+	NEXT_DROP
+};
 
-static uint32_t look_up(const struct mf_snapshot *snap, const struct mf_pkt *p)
+/* Fragments behind the first one have no L4 header, but say what it is. */
+static uint8_t protocol(const struct mf_pkt *p)
 {
-	if (p->ip_version == 4)
-		return mf_lpm_lookup4(snap->routes4, mf_load_be32(mf_ip_dst_bytes(p)));
-	return mf_lpm_lookup6(snap->routes6, mf_ip_dst_bytes(p));
+	struct mf_fragment f;
+
+	if (MF_LIKELY(p->l4_proto) || !mf_fragment_parse(p, &f))
+		return p->l4_proto;
+	return f.proto;
 }
 
-static uint16_t decide(const struct mf_snapshot *snap, struct mf_pkt *p)
+static uint16_t host_node(struct mf_pkt *p)
 {
-	p->next_hop = look_up(snap, p);
+	uint8_t proto = protocol(p);
+
+	if (MF_LIKELY(proto == MF_IPPROTO_TCP))
+		return NEXT_HOST_TCP;
+	if (proto == MF_IPPROTO_UDP)
+		return NEXT_HOST_UDP;
+	if (proto == (p->ip_version == 4 ? MF_IPPROTO_ICMP : MF_IPPROTO_ICMP6))
+		return NEXT_HOST_ICMP;
+	p->drop = MF_DROP_PROTOCOL;
+	return NEXT_ICMP_ERROR;
+}
+
+static uint16_t decide(const struct mf_worker *w, struct mf_pkt *p)
+{
+	const struct mf_snapshot *snap = w->snap;
+
+	p->next_hop = mf_snapshot_route(snap, mf_ip_dst_bytes(p), p->ip_version);
+	/* A session stays where it began, whatever the routes say now. */
+	if (MF_UNLIKELY(mf_host_strays(w->stack)) && mf_host_has(w->stack, p))
+		return host_node(p);
 	switch (snap->hop[p->next_hop].kind) {
 	case MF_HOP_WG:
 		return NEXT_WG_OUTPUT;
+	case MF_HOP_SESSION:
+		return host_node(p);
 	case MF_HOP_REJECT:
 		p->drop = MF_DROP_POLICY_REJECT;
 		return NEXT_REJECT;
@@ -36,13 +69,11 @@ static uint16_t decide(const struct mf_snapshot *snap, struct mf_pkt *p)
 static uint32_t route_lookup_run(struct mf_graph *g, struct mf_node *node, struct mf_pkt **pkts,
 				 uint16_t *next, uint32_t n)
 {
-	const struct mf_snapshot *snap = g->worker->snap;
-
 	(void)node;
 	for (uint32_t i = 0; i < n; i++) {
 		if (i + 4 < n)
 			__builtin_prefetch(pkts[i + 4]->data);
-		next[i] = decide(snap, pkts[i]);
+		next[i] = decide(g->worker, pkts[i]);
 	}
 	return n;
 }
@@ -51,6 +82,9 @@ const struct mf_node_def mf_node_route_lookup = {
 	.name = "route-lookup",
 	.run = route_lookup_run,
 	.next = { [NEXT_WG_OUTPUT] = "wg-output",
+		  [NEXT_HOST_TCP] = "host-tcp",
+		  [NEXT_HOST_UDP] = "host-udp",
+		  [NEXT_HOST_ICMP] = "host-icmp",
 		  [NEXT_REJECT] = "reject",
 		  [NEXT_ICMP_ERROR] = "icmp-error",
 		  [NEXT_DROP] = "drop" },

@@ -10,6 +10,8 @@
 #define MF_SNAPSHOT_H
 
 #include "base/addr.h"
+#include "base/endian.h"
+#include "host/host.h"
 #include "policy/lpm.h"
 #include "proto/wg/wg.h"
 
@@ -53,10 +55,19 @@ struct mf_snapshot {
 	const struct mf_lpm *routes4, *routes6;
 	struct mf_addr tunnel4, tunnel6; /* addresses of the TUN device; family 0: none */
 	uint32_t tunnel_mtu;             /* of the TUN device */
+	struct mf_host_config host;      /* of each worker's host stack */
 	uint32_t staged_max;             /* packets staged for each peer and worker */
 	uint32_t n_hops;
 	struct mf_next_hop hop[];
 };
+
+/* Where a packet to the address at `dst`, of IP version 4 or 6, goes: an index into hop[]. */
+static inline uint32_t mf_snapshot_route(const struct mf_snapshot *snap, const uint8_t *dst,
+					 uint8_t ip_version)
+{
+	return ip_version == 4 ? mf_lpm_lookup4(snap->routes4, mf_load_be32(dst))
+			       : mf_lpm_lookup6(snap->routes6, dst);
+}
 
 /* What a WireGuard device's `user` points to; the rest of it belongs to the engine. */
 struct mf_wg_iface {

@@ -6,15 +6,19 @@
 
 enum { NEXT_DROP };
 
-/* What came out of a VPN says out of which one; the rest we have made ourselves. */
+/* What came out of a VPN says out of which one (its owner is a peer), what the host stack made is a
+ * session's; the rest we have made ourselves. */
 static void note_origin(struct mf_graph *g, const struct mf_pkt *p)
 {
+	const struct mf_snapshot *snap = g->worker->snap;
 	const struct mf_next_hop *hop = p->owner ? mf_worker_hop(g->worker, p->owner) : NULL;
 
-	if (!p->owner)
-		mf_trace_note(g->trace, p, "made here");
-	else if (hop)
+	if (!p->owner && p->next_hop < snap->n_hops && snap->hop[p->next_hop].kind == MF_HOP_SESSION)
+		hop = &snap->hop[p->next_hop];
+	if (hop)
 		mf_trace_note(g->trace, p, hop->name);
+	else if (!p->owner)
+		mf_trace_note(g->trace, p, "made here");
 }
 
 static uint32_t tun_output_run(struct mf_graph *g, struct mf_node *node, struct mf_pkt **pkts,

@@ -13,6 +13,7 @@
 #include "graph/graph.h"
 #include "graph/port.h"
 #include "graph/trace.h"
+#include "nodes/handoff.h"
 #include "nodes/job.h"
 #include "nodes/snapshot.h"
 #include "wire/gro.h"
@@ -53,12 +54,14 @@ struct mf_pg;
 
 /* What the control thread tells a worker. */
 enum mf_order_kind {
-	MF_ORDER_SEND,         /* a datagram: `bytes` to `to` from `slot` */
-	MF_ORDER_FLUSH_STAGED, /* a session is up: send what was staged for `peer` */
-	MF_ORDER_DROP_STAGED,  /* drop it, because of `drop` */
-	MF_ORDER_SET_UDP,      /* install `udp` in `slot` */
-	MF_ORDER_SET_TRACE,    /* watch packets with `trace`, NULL to stop */
-	MF_ORDER_SET_PG,       /* generate packets with `pg`, NULL to stop */
+	MF_ORDER_SEND,          /* a datagram: `bytes` to `to` from `slot` */
+	MF_ORDER_FLUSH_STAGED,  /* a session is up: send what was staged for `peer` */
+	MF_ORDER_DROP_STAGED,   /* drop it, because of `drop` */
+	MF_ORDER_SET_UDP,       /* install `udp` in `slot` */
+	MF_ORDER_SET_TRACE,     /* watch packets with `trace`, NULL to stop */
+	MF_ORDER_SET_PG,        /* generate packets with `pg`, NULL to stop */
+	MF_ORDER_CLOSE_SESSION, /* end the session `ref` */
+	MF_ORDER_DROP_STRAYS,   /* end the sessions whose route leads elsewhere now */
 };
 
 struct mf_order {
@@ -71,6 +74,7 @@ struct mf_order {
 		struct mf_wg_peer *peer;
 		struct mf_trace *trace;
 		struct mf_pg *pg;
+		struct mf_flow_ref ref;
 		struct mf_udp_slot udp;
 		struct {
 			struct mf_wg_path to;
@@ -95,8 +99,9 @@ struct mf_shared {
 
 struct mf_worker {
 	struct mf_graph graph;
-	struct mf_node *wg_output, *wg_input, *udp_output,
-		*drop; /* nodes that packets are put to from outside */
+	/* Nodes that packets are put to from outside. */
+	struct mf_node *route_lookup, *wg_output, *wg_input, *host_input, *udp_output, *tun_output,
+		*drop;
 	struct mf_pkt_pool *pool;
 	struct mf_aead *aead;
 	const struct mf_snapshot *snap; /* for this pass */
@@ -118,6 +123,14 @@ struct mf_worker {
 	mf_nsec icmp_full_at;     /* token bucket of ICMP errors, see nodes/icmp_error.c */
 	uint64_t icmp_suppressed; /* errors not sent because of it */
 	struct mf_wheel wheel;    /* timers of this worker */
+
+	/* The host stack: sessions of packets that go to no VPN. */
+	struct mf_host *stack;
+	struct mf_outbound *direct; /* what carries those of `direct`; NULL: nothing does */
+	struct mf_handoff handoff;
+	uint64_t configured; /* generation of the snapshot that the host stack knows */
+	uint64_t emitted;    /* packets it has made for apps */
+	uint32_t turns;      /* that it gave to sessions in this pass */
 
 	/* Shared. */
 	struct mf_ring *events; /* to the control thread; one ring for all workers */

@@ -455,6 +455,15 @@ void testnet_settle(struct testnet *t)
 	}
 }
 
+static mf_nsec workers_deadline(struct mf_engine *e)
+{
+	mf_nsec next = MF_NEVER;
+
+	for (unsigned w = 0; w < mf_engine_worker_count(e); w++)
+		next = mf_min(next, mf_host_deadline(mf_engine_worker(e, w)->stack));
+	return next;
+}
+
 void testnet_advance(struct testnet *t, mf_nsec by)
 {
 	mf_nsec end = t->now + by;
@@ -465,6 +474,9 @@ void testnet_advance(struct testnet *t, mf_nsec by)
 		for (unsigned i = 0; i < TESTNET_SIDES; i++) {
 			mf_nsec d = mf_engine_control(t->side[i].engine, t->now);
 
+			if (d < next)
+				next = d;
+			d = workers_deadline(t->side[i].engine);
 			if (d < next)
 				next = d;
 		}

@@ -1,0 +1,88 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "nodes/host_port.h"
+
+static void end_hold(struct mf_worker *w, uint32_t wire)
+{
+	mf_uncount(&w->graph.ledger.held, wire);
+}
+
+static void emit(void *ctx, struct mf_pkt *p)
+{
+	struct mf_worker *w = ctx;
+
+	p->owner = NULL; /* to tun-output that would be a peer */
+	if (!p->next_hop)
+		p->next_hop = MF_HOP_ID_DIRECT; /* of one's own there is no other yet */
+	w->emitted++;
+	mf_count(&w->graph.ledger.created, mf_pkt_wire_count(p));
+	mf_graph_put(&w->graph, w->tun_output, p);
+}
+
+static void drop(void *ctx, struct mf_pkt *p, enum mf_drop reason)
+{
+	struct mf_worker *w = ctx;
+
+	end_hold(w, mf_pkt_wire_count(p));
+	mf_worker_drop(w, p, reason);
+}
+
+static void consume(void *ctx, struct mf_pkt *p)
+{
+	struct mf_worker *w = ctx;
+
+	end_hold(w, mf_pkt_wire_count(p));
+	mf_graph_end(&w->graph, p, MF_CONSUMED);
+}
+
+static void taken(void *ctx, uint32_t segments, uint32_t trace)
+{
+	struct mf_worker *w = ctx;
+
+	end_hold(w, segments);
+	mf_graph_take(&w->graph, segments, trace);
+}
+
+static void handoff(void *ctx, struct mf_pkt *p, unsigned worker)
+{
+	mf_handoff_give(ctx, p, worker);
+}
+
+static struct mf_outbound *outbound(void *ctx, uint32_t hop)
+{
+	struct mf_worker *w = ctx;
+
+	return hop == MF_HOP_ID_DIRECT ? w->direct : NULL;
+}
+
+static uint32_t route(void *ctx, const struct mf_addr *dst)
+{
+	struct mf_worker *w = ctx;
+
+	return mf_snapshot_route(w->snap, dst->b, dst->family);
+}
+
+struct mf_host_port mf_host_port_of(struct mf_worker *w)
+{
+	return (struct mf_host_port){
+		.ctx = w,
+		.emit = emit,
+		.drop = drop,
+		.consume = consume,
+		.taken = taken,
+		.handoff = w->n_workers > 1 ? handoff : NULL,
+		.outbound = outbound,
+		.route = route,
+	};
+}
+
+void mf_host_port_give(struct mf_worker *w, struct mf_pkt **pkts, uint32_t n)
+{
+	uint32_t wire = 0;
+
+	for (uint32_t i = 0; i < n; i++) {
+		wire += mf_pkt_wire_count(pkts[i]);
+		if (MF_UNLIKELY(pkts[i]->trace != 0))
+			mf_trace_note(w->graph.trace, pkts[i], w->snap->hop[pkts[i]->next_hop].name);
+	}
+	mf_count(&w->graph.ledger.held, wire);
+}
