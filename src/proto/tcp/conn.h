@@ -66,6 +66,7 @@ enum mf_tcp_rec_flag {
 	MF_TCP_REC_RETRANS = 1 << 2, /* sent more than once */
 	MF_TCP_REC_NO_RTT = 1 << 3,  /* `xmit` is not that of all its bytes */
 	MF_TCP_REC_FIN = 1 << 4,     /* its last sequence number is the FIN */
+	MF_TCP_REC_PART = 1 << 5,    /* only its beginning was sent again: it could not be cut */
 };
 
 /* Consecutive sequence numbers that were sent at one time. */
@@ -150,6 +151,8 @@ struct mf_tcp {
 	mf_nsec data_at;  /* when data last came */
 	mf_nsec oow_next; /* when the answers to bad segments are used up: GCRA */
 	uint8_t pingpong; /* answers that took the ACK along, lately */
+	uint8_t n_ooo;    /* segments that came out of order since the last ACK */
+	bool pushed;      /* nothing follows at once what came last */
 
 	/* From the handshake. */
 	uint8_t syn_backoff;

@@ -112,8 +112,25 @@ static void set_len(struct mf_tcp_hdr *t, size_t options)
 	t->off = (uint8_t)((sizeof(*t) + options) / 4 << 4);
 }
 
+/* A FIN that came before its turn lies in no packet, but it has a sequence number. */
+static void add_fin(const struct mf_tcp *c, struct mf_tcp_options *o, uint8_t first)
+{
+	for (uint8_t i = first; i < o->n_sack; i++) {
+		if (o->sack[i].end == c->rcv_fin) {
+			o->sack[i].end++;
+			return;
+		}
+	}
+	if (o->n_sack == MF_TCP_SACK_MAX)
+		o->n_sack--;
+	memmove(o->sack + first + 1, o->sack + first,
+		(size_t)(o->n_sack - first) * sizeof(o->sack[0]));
+	o->sack[first] = (struct mf_tcp_range){ c->rcv_fin, c->rcv_fin + 1 };
+	o->n_sack++;
+}
+
 /* SACK blocks: what came twice first (RFC 2883 4). */
-static size_t write_sack(struct mf_tcp *c, uint8_t *out, mf_nsec now)
+static size_t write_sack(struct mf_tcp *c, uint8_t *out, const struct mf_tcp_out *seg, mf_nsec now)
 {
 	struct mf_tcp_options o = {
 		.has_ts = c->flags & MF_TCP_F_TS,
@@ -121,19 +138,28 @@ static size_t write_sack(struct mf_tcp *c, uint8_t *out, mf_nsec now)
 		.ts_ecr = c->ts_recent,
 	};
 
-	if (c->dsack.start != c->dsack.end)
+	uint8_t first = c->dsack.start != c->dsack.end;
+
+	if (seg->blocks) {
+		o.n_sack = seg->n_blocks;
+		memcpy(o.sack, seg->blocks, seg->n_blocks * sizeof(o.sack[0]));
+		return mf_tcp_options_write(out, &o, false);
+	}
+	if (first)
 		o.sack[o.n_sack++] = c->dsack;
 	c->dsack.start = c->dsack.end = 0;
 	o.n_sack = (uint8_t)(o.n_sack + mf_tcp_reass_blocks(&c->reass, o.sack + o.n_sack,
 							    (uint8_t)(MF_TCP_SACK_MAX - o.n_sack)));
+	if (mf_tcp_fin_waits(c))
+		add_fin(c, &o, first);
 	return mf_tcp_options_write(out, &o, false);
 }
 
 /* A segment with payload has room for timestamps only: its size is counted on. */
-static size_t write_options(struct mf_tcp *c, uint8_t *out, bool payload, mf_nsec now)
+static size_t write_options(struct mf_tcp *c, uint8_t *out, const struct mf_tcp_out *seg, mf_nsec now)
 {
-	if (!payload && mf_tcp_has_blocks(c))
-		return write_sack(c, out, now);
+	if (!seg->len && mf_tcp_has_blocks(c))
+		return write_sack(c, out, seg, now);
 	if (!(c->flags & MF_TCP_F_TS))
 		return 0;
 	mf_store_be32(out, TS_HEADER);
@@ -152,7 +178,7 @@ bool mf_tcp_emit(struct mf_tcp *c, const struct mf_tcp_out *o, mf_nsec now)
 		return false;
 	t = header(c, p, o->seq, o->flags);
 	t->window = mf_be16_of(mf_tcp_advertise(c));
-	options = write_options(c, (uint8_t *)(t + 1), o->len != 0, now);
+	options = write_options(c, (uint8_t *)(t + 1), o, now);
 	set_len(t, options);
 	c->ack_sent = c->rcv_nxt;
 	c->ack_at = MF_NEVER;

@@ -12,7 +12,7 @@ enum {
 	DEFAULT_RECORDS = 8192,
 	/* No connection takes more than this part of the records; a hostile peer may ask for as many as
 	 * there are, and each ACK walks over those there are. */
-	CONN_SHARE = 8,
+	CONN_SHARE = 4,
 };
 
 mf_err mf_tcp_env_init(struct mf_tcp_env *env)

@@ -9,9 +9,12 @@
 
 #include "proto/tcp/conn.h"
 
-#define MF_TCP_QUANTUM       MF_MSEC /* of pacing, and of trying again when no packet is free */
-#define MF_TCP_ACK_DELAY     (5 * MF_MSEC)   /* of a small segment that an answer may follow */
-#define MF_TCP_TLP_ACK_DELAY (200 * MF_MSEC) /* how long a peer may keep its ACK back */
+#define MF_TCP_QUANTUM   MF_MSEC       /* of pacing, and of trying again when no packet is free */
+#define MF_TCP_ACK_DELAY (5 * MF_MSEC) /* of a small segment that an answer may follow */
+
+/* How long a peer keeps the ACK of a single segment back. RFC 8985 7.2 would take the 200 ms that it may; most
+ * do not wait longer than this, and a probe too early costs one segment. */
+#define MF_TCP_TLP_ACK_DELAY (50 * MF_MSEC)
 
 /* A segment that came in. */
 struct mf_tcp_seg {
@@ -141,6 +144,8 @@ void mf_tcp_recover_mtu(struct mf_tcp *c);
 /* ---- timer.c ---- */
 /* Sets the timer of the send side; `progress`: something was acknowledged or sent, it starts anew. */
 void mf_tcp_set_xmit_timer(struct mf_tcp *c, bool progress, mf_nsec now);
+/* If it is the retransmission timer that runs. */
+void mf_tcp_restart_rto(struct mf_tcp *c, mf_nsec now);
 void mf_tcp_set_idle_timer(struct mf_tcp *c, mf_nsec now);
 void mf_tcp_time_wait(struct mf_tcp *c, mf_nsec now);
 
@@ -150,6 +155,8 @@ struct mf_tcp_out {
 	uint8_t flags;
 	const uint8_t *payload;
 	uint32_t len;
+	const struct mf_tcp_range *blocks; /* of SACK in place of the latest; NULL: the latest */
+	uint8_t n_blocks;
 };
 /* Builds it and gives it away; false: no packet is free. What it says about receiving is noted. */
 bool mf_tcp_emit(struct mf_tcp *c, const struct mf_tcp_out *o, mf_nsec now);
@@ -186,10 +193,17 @@ static inline uint32_t mf_tcp_pipe(const struct mf_tcp *c)
 	return c->snd_nxt - c->snd_una - c->sacked - c->lost;
 }
 
+/* Has the peer's FIN come before its turn? */
+static inline bool mf_tcp_fin_waits(const struct mf_tcp *c)
+{
+	return (c->flags & (MF_TCP_F_FIN_HEARD | MF_TCP_F_EOF)) == MF_TCP_F_FIN_HEARD;
+}
+
 /* Is there something that SACK blocks should say? */
 static inline bool mf_tcp_has_blocks(const struct mf_tcp *c)
 {
-	return c->flags & MF_TCP_F_SACK && (c->reass.n || c->dsack.start != c->dsack.end);
+	return c->flags & MF_TCP_F_SACK &&
+	       (c->reass.n || c->dsack.start != c->dsack.end || mf_tcp_fin_waits(c));
 }
 
 /* May data go out? */

@@ -9,6 +9,10 @@
 /* A super-packet is worth waiting for if it would be smaller than this part of the window. */
 enum { DEFER_PART = 4, PINGPONG_MAX = 3 };
 
+/* Segments out of order in one turn of which the peer hears one by one: all that matters to a fast
+ * retransmit; a good many blocks. */
+enum { DUP_ACKS = 4, SACK_ALL = 48 };
+
 /* ---- pace ---- */
 
 /* How long n bytes take: twice as fast as the window says in slow start, a quarter faster afterwards, so
@@ -97,6 +101,8 @@ static bool resend(struct mf_tcp *c, struct mf_tcp_rec *r, uint32_t n, mf_nsec n
 		c->flags |= MF_TCP_F_RETRANS_STAMP;
 		c->retrans_ts = mf_tcp_ts(c, now);
 	}
+	if (r == c->rec_first) /* it is for its ACK that the timer waits now */
+		mf_tcp_restart_rto(c, now);
 	r->xmit = now;
 	r->flags |= MF_TCP_REC_RETRANS;
 	c->undo_retrans += n + fin;
@@ -111,6 +117,7 @@ static bool resend(struct mf_tcp *c, struct mf_tcp_rec *r, uint32_t n, mf_nsec n
 static bool resend_lost(struct mf_tcp *c, struct mf_tcp_rec *r, uint32_t chunk, mf_nsec now)
 {
 	uint32_t n = mf_tcp_rec_bytes(r), room = cwnd_room(c);
+	bool cut;
 
 	mf_tcp_rec_settle(r);
 	if (n)
@@ -123,11 +130,14 @@ static bool resend_lost(struct mf_tcp *c, struct mf_tcp_rec *r, uint32_t chunk, 
 		if (!n)
 			n = (uint32_t)mf_min(mf_tcp_rec_bytes(r), c->mss);
 	}
-	/* If it cannot be cut, all of it counts as sent; RACK or the timer will see to the rest. */
-	if (n < mf_tcp_rec_bytes(r) && n)
-		mf_tcp_rec_split(c, r, n);
-	if (!on_time(c, now) || !resend(c, r, n, now))
+	if (!on_time(c, now))
 		return false;
+	/* If it cannot be cut, all of it counts as sent until the first piece is acknowledged. */
+	cut = n == mf_tcp_rec_bytes(r) || mf_tcp_rec_split(c, r, n);
+	if (!resend(c, r, n, now))
+		return false;
+	if (!cut)
+		r->flags |= MF_TCP_REC_PART;
 	r->flags &= (uint8_t)~MF_TCP_REC_LOST;
 	c->lost -= r->len;
 	return true;
@@ -233,43 +243,47 @@ static void send_new(struct mf_tcp *c, uint32_t chunk, mf_nsec now)
 	    (c->flags & (MF_TCP_F_FIN_QUEUED | MF_TCP_F_FIN_SENT)) == MF_TCP_F_FIN_QUEUED)
 		send_segment(c, 0, now);
 	/* In slow start half a window in flight is use enough (RFC 7661 4.3 in spirit). */
-	if (c->cubic.cwnd < c->cubic.ssthresh && mf_tcp_pipe(c) >= c->cubic.cwnd / 2)
+	if (!(c->flags & MF_TCP_F_WND_LIMITED) && c->cubic.cwnd < c->cubic.ssthresh &&
+	    mf_tcp_pipe(c) >= c->cubic.cwnd / 2)
 		c->flags |= MF_TCP_F_CWND_LIMITED;
 	mf_tcp_set_xmit_timer(c, false, now);
 }
 
 /* ---- probes ---- */
 
-/* RFC 8985 7.3: one segment of new data if there is some, else the last one again. */
+/* The last segment's worth of r, which is the last record. */
+static bool resend_tail(struct mf_tcp *c, struct mf_tcp_rec *r, mf_nsec now)
+{
+	uint32_t n = mf_tcp_rec_bytes(r);
+
+	if (n > c->mss) {
+		if (!mf_tcp_rec_split(c, r, n - c->mss))
+			return false;
+		r = r->next;
+	}
+	mf_tcp_rec_settle(r);
+	n = mf_tcp_rec_bytes(r);
+	if (n)
+		n = (uint32_t)mf_min(n, mf_tcp_pkt_end(r->p) - r->seq);
+	return resend(c, r, n, now);
+}
+
+/* RFC 8985 7.3: one segment of new data if there is some, else the last one again. Whether or not it goes
+ * out, the next thing to wait for is the timer. */
 static void probe_tail(struct mf_tcp *c, mf_nsec now)
 {
-	struct mf_tcp_rec *r = c->rec_last;
-	uint32_t n = 0, bytes;
+	uint32_t n = 0;
 
 	c->todo &= (uint8_t)~MF_TCP_TODO_TLP;
-	if (!r || c->recovery != MF_TCP_OPEN)
+	if (!c->rec_last || c->recovery != MF_TCP_OPEN)
 		return;
+	c->flags |= MF_TCP_F_TLP_OUT;
 	if (c->unsent)
 		n = fit_window(c, (uint32_t)mf_min(mf_tcp_pkt_end(c->unsent) - c->snd_nxt, c->mss));
-	if (n) {
-		if (!send_segment(c, n, now))
-			return;
-	} else {
-		bytes = mf_tcp_rec_bytes(r);
-		if (bytes > c->mss) {
-			if (!mf_tcp_rec_split(c, r, bytes - c->mss))
-				return;
-			r = r->next;
-		}
-		mf_tcp_rec_settle(r);
-		bytes = mf_tcp_rec_bytes(r);
-		if (bytes)
-			bytes = (uint32_t)mf_min(bytes, mf_tcp_pkt_end(r->p) - r->seq);
-		if (!resend(c, r, bytes, now))
-			return;
+	if (n)
+		send_segment(c, n, now);
+	else if (resend_tail(c, c->rec_last, now))
 		c->flags |= MF_TCP_F_TLP_RETRANS;
-	}
-	c->flags |= MF_TCP_F_TLP_OUT;
 	c->tlp_end = c->snd_nxt;
 	mf_tcp_count(c)->tlps++;
 }
@@ -287,29 +301,57 @@ static void probe_peer(struct mf_tcp *c, mf_nsec now)
 
 /* ---- ACK ---- */
 
-static void send_ack(struct mf_tcp *c, mf_nsec now)
+static bool send_ack(struct mf_tcp *c, const struct mf_tcp_range *blocks, uint8_t n, mf_nsec now)
 {
-	struct mf_tcp_out o = { .seq = c->snd_nxt, .flags = MF_TCP_ACK };
+	struct mf_tcp_out o = {
+		.seq = c->snd_nxt, .flags = MF_TCP_ACK, .blocks = blocks, .n_blocks = n
+	};
 
-	if (!mf_tcp_emit(c, &o, now)) {
-		c->todo |= MF_TCP_TODO_ACK;
-		try_later(c, now);
+	if (mf_tcp_emit(c, &o, now))
+		return true;
+	c->todo |= MF_TCP_TODO_ACK;
+	return try_later(c, now);
+}
+
+/* One ACK for a turn is enough, but not if it has not room for what the peer must know about a loss: how
+ * often (RFC 5681 3.2), or what has arrived (RFC 2018 3). */
+static void send_acks(struct mf_tcp *c, mf_nsec now)
+{
+	struct mf_tcp_range r[MF_TCP_SACK_MAX];
+	bool sack = c->flags & MF_TCP_F_SACK;
+	const struct mf_pkt *at = NULL;
+	uint8_t per = c->flags & MF_TCP_F_TS ? MF_TCP_SACK_MAX - 1 : MF_TCP_SACK_MAX;
+	uint32_t said = sack ? per : 1, ooo = (uint32_t)mf_min(c->n_ooo, sack ? SACK_ALL : DUP_ACKS);
+
+	c->n_ooo = 0;
+	if (!send_ack(c, NULL, 0, now) || !c->reass.n)
+		return;
+	for (; said < ooo; said += sack ? per : 1) {
+		uint8_t n = sack ? mf_tcp_reass_runs(&c->reass, &at, r, per) : 0;
+
+		if (!send_ack(c, r, n, now) || (sack && !at))
+			return;
 	}
 }
 
-/* Every ACK but one goes at once: the peer's Nagle must not wait, and packets into a local TUN cost
- * little. The one is that of a small request which an answer is likely to follow. */
-static void acknowledge(struct mf_tcp *c, bool look, mf_nsec now)
+/* What ends a write of the peer's is acknowledged at once: its Nagle must not wait, and packets into a local
+ * TUN cost little. Two things can wait: a small request that an answer is likely to follow, and one full
+ * segment in the middle of a stream. */
+static bool ack_due(struct mf_tcp *c, mf_nsec now)
 {
 	uint32_t n = c->rcv_nxt - c->ack_sent;
-	bool ack = c->todo & MF_TCP_TODO_ACK;
 
-	if (n && (!c->pingpong || n >= 2u * c->rcv_mss))
-		ack = true;
-	else if (n && c->ack_at == MF_NEVER)
+	if (!n || n >= 2u * c->rcv_mss || (c->pushed && !c->pingpong))
+		return n != 0;
+	if (c->ack_at == MF_NEVER)
 		c->ack_at = now + MF_TCP_ACK_DELAY;
-	if (ack || (look && mf_tcp_window_update_due(c)))
-		send_ack(c, now);
+	return false;
+}
+
+static void acknowledge(struct mf_tcp *c, bool look, mf_nsec now)
+{
+	if (c->todo & MF_TCP_TODO_ACK || ack_due(c, now) || (look && mf_tcp_window_update_due(c)))
+		send_acks(c, now);
 }
 
 /* ---- turn ---- */
@@ -360,8 +402,8 @@ void mf_tcp_output(struct mf_tcp_env *env, struct mf_tcp *c, mf_nsec now)
 		mf_tcp_autotune(c, now);
 	}
 	/* Blocks have no room beside payload. */
-	if (c->todo & MF_TCP_TODO_ACK && mf_tcp_has_blocks(c))
-		send_ack(c, now);
+	if (c->todo & MF_TCP_TODO_ACK && (mf_tcp_has_blocks(c) || c->n_ooo > 1))
+		send_acks(c, now);
 	if (mf_tcp_sends(c) && has_data(c))
 		send_data(c, now);
 	if (c->todo & MF_TCP_TODO_PROBE)

@@ -209,6 +209,22 @@ uint8_t mf_tcp_reass_blocks(const struct mf_tcp_reass *q, struct mf_tcp_range *o
 	return n;
 }
 
+uint8_t mf_tcp_reass_runs(const struct mf_tcp_reass *q, const struct mf_pkt **at,
+			  struct mf_tcp_range *out, uint8_t max)
+{
+	const struct mf_pkt *p = *at ? *at : q->last;
+	uint8_t n = 0;
+
+	for (; p && n < max; p = prev_of(p)) {
+		out[n].end = end_of(p);
+		while (prev_of(p) && end_of(prev_of(p)) == start_of(p))
+			p = prev_of(p);
+		out[n++].start = start_of(p);
+	}
+	*at = p;
+	return n;
+}
+
 bool mf_tcp_reass_prune(struct mf_tcp_reass *q, uint32_t *n)
 {
 	struct mf_pkt *p = q->last;

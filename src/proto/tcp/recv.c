@@ -233,6 +233,8 @@ static enum mf_drop take_out_of_order(struct mf_tcp *c, struct mf_pkt *p, uint32
 
 	mf_tcp_count(c)->out_of_order++;
 	c->todo |= MF_TCP_TODO_ACK;
+	if (c->n_ooo < UINT8_MAX)
+		c->n_ooo++;
 	if (c->rcv_mem + before > 2 * (uint64_t)c->rcv_buf + 2 * SLACK) {
 		mf_tcp_count(c)->reassembly_full++;
 		return MF_DROP_TCP_BUDGET;
@@ -289,6 +291,7 @@ static enum mf_drop take_payload(struct mf_tcp *c, const struct mf_tcp_seg *s, s
 		if (c->flags & MF_TCP_F_TS)
 			sample_rtt(c, s, now);
 		c->data_at = now;
+		c->pushed = s->flags & MF_TCP_PSH || s->len < c->rcv_mss;
 		p->gso_type = MF_GSO_NONE;
 		r = take_in_order(c, p);
 	} else {

@@ -107,6 +107,10 @@ static void shorten_first(struct mf_tcp *c, uint32_t n)
 		r->seq += n;
 		r->len -= n;
 		mf_tcp_rec_settle(r);
+		if (r->flags & MF_TCP_REC_PART) {
+			r->flags &= (uint8_t)~MF_TCP_REC_PART;
+			mf_tcp_mark_lost(c, r);
+		}
 		return;
 	}
 	c->rec_first = r->next;
@@ -199,7 +203,9 @@ size_t mf_tcp_send_queued(const struct mf_tcp *c)
 
 size_t mf_tcp_send_chunk(const struct mf_tcp *c)
 {
-	return (UINT16_MAX - HDR_ROOM) / c->mss * c->mss;
+	size_t n = (UINT16_MAX - HDR_ROOM) / c->mss * c->mss;
+
+	return n ? n : c->mss;
 }
 
 size_t mf_tcp_send_room(const struct mf_tcp *c)

@@ -48,7 +48,8 @@ static void set_persist(struct mf_tcp *c, bool progress, mf_nsec now)
 	if (c->xmit_kind == MF_TCP_XMIT_PERSIST && !progress)
 		return;
 	wait = mf_tcp_rtt_rto(&c->rtt) << (c->probes < 10 ? c->probes : 10);
-	set(c, MF_TCP_XMIT_PERSIST, now + (wait < PERSIST_MAX ? wait : PERSIST_MAX));
+	wait = wait < PERSIST_MAX ? wait : PERSIST_MAX;
+	set(c, MF_TCP_XMIT_PERSIST, now + (mf_nsec)mf_min(wait, ms(c->cfg.user_timeout)));
 }
 
 static void set_rto(struct mf_tcp *c, bool progress, mf_nsec now)
@@ -57,13 +58,19 @@ static void set_rto(struct mf_tcp *c, bool progress, mf_nsec now)
 
 	if (c->xmit_kind == MF_TCP_XMIT_RTO && !progress)
 		return;
-	/* After a probe the clock goes on from when the oldest was sent. */
+	/* After waiting for reordering the clock goes on from when the oldest was sent. */
 	if (!progress && c->rec_first && c->rec_first->xmit + rto < at)
 		at = c->rec_first->xmit + rto;
 	give_up = c->una_since + ms(c->cfg.user_timeout);
 	if (at > give_up && give_up > now)
 		at = give_up;
 	set(c, MF_TCP_XMIT_RTO, at);
+}
+
+void mf_tcp_restart_rto(struct mf_tcp *c, mf_nsec now)
+{
+	if (c->xmit_kind == MF_TCP_XMIT_RTO)
+		set_rto(c, true, now);
 }
 
 static bool may_probe_tail(const struct mf_tcp *c)
@@ -116,7 +123,10 @@ static void syn_expired(struct mf_tcp *c, mf_nsec now)
 
 static void persist_expired(struct mf_tcp *c, mf_nsec now)
 {
-	if (now - mf_max(c->heard, c->una_since) >= ms(c->cfg.user_timeout)) {
+	/* una_since: when the first probe went that has had no answer. */
+	if (c->heard > c->una_since || !c->probes)
+		c->una_since = now;
+	if (now - c->una_since >= ms(c->cfg.user_timeout)) {
 		give_up(c);
 		return;
 	}
@@ -147,7 +157,7 @@ static void xmit_expired(struct mf_tcp *c, mf_nsec now)
 		break;
 	case MF_TCP_XMIT_TLP:
 		c->todo |= MF_TCP_TODO_TLP;
-		set_rto(c, false, now);
+		set_rto(c, true, now);
 		break;
 	case MF_TCP_XMIT_REORDER:
 		mf_tcp_recover_reordered(c, now);
