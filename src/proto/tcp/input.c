@@ -173,7 +173,8 @@ static enum mf_drop check(struct mf_tcp *c, struct mf_tcp_seg *s, struct mf_pkt 
 			c->flags |= MF_TCP_F_SYN_AGAIN;
 			return consumed(p);
 		}
-		s->seq++; /* the end of a simultaneous open */
+		s->seq++; /* the end of a simultaneous open; its window is not scaled yet */
+		s->wnd >>= c->snd_wscale;
 		s->flags &= (uint8_t)~MF_TCP_SYN;
 	}
 	if (s->flags & MF_TCP_SYN) { /* RFC 5961 4.2 */
