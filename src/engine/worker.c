@@ -132,6 +132,7 @@ bool mf_worker_pass(struct mf_worker *w, mf_nsec now)
 	mf_jobs_begin_pass(&w->jobs, w->seen == epoch);
 	work += mf_handoff_take(w);
 	in = mf_graph_pass(&w->graph, now);
+	work += serve(w);
 	more = in || (w->pg && w->pg->sent < w->pg->count);
 	if (mf_jobs_pending(&w->jobs)) {
 		if (!more)
@@ -140,7 +141,6 @@ bool mf_worker_pass(struct mf_worker *w, mf_nsec now)
 		mf_graph_drain(&w->graph);
 	}
 	work += in;
-	work += serve(w);
 	work += (uint32_t)mf_wheel_run(&w->wheel, now, w);
 	if (!work && w->n_workers > 1)
 		work += mf_jobs_help(w);

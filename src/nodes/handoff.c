@@ -65,6 +65,15 @@ static struct mf_pkt *copy(struct mf_pkt_pool *pool, const struct mf_pkt *p)
 	return c;
 }
 
+/* Routes may have changed on the way; but what came out of a VPN for us has no route. */
+static void go_on(struct mf_worker *w, struct mf_pkt *p, const struct mf_pkt *loan)
+{
+	uint8_t from_vpn = loan->flags & MF_PKT_FROM_VPN;
+
+	p->flags |= from_vpn;
+	mf_graph_put(&w->graph, from_vpn ? w->host_tcp : w->route_lookup, p);
+}
+
 static void give_back(struct mf_worker *w, const struct loan *loan)
 {
 	bool ok = mf_ring_push(w->peers[loan->from]->handoff.back, &loan->p);
@@ -93,11 +102,11 @@ uint32_t mf_handoff_take(struct mf_worker *w)
 		uint32_t wire = mf_pkt_wire_count(loan.p);
 
 		mf_uncount(&w->graph.ledger.held, wire);
-		give_back(w, &loan);
 		if (p)
-			mf_graph_put(&w->graph, w->route_lookup, p);
+			go_on(w, p, loan.p);
 		else
 			mf_graph_lose(&w->graph, MF_DROP_BUFFERS, wire);
+		give_back(w, &loan);
 	}
 	return n;
 }

@@ -4,7 +4,7 @@
  * destination, or fragments, may come in on another worker's queue.
  *
  * Packets belong to the pool of one worker, so what crosses over is a loan: the owner of the session copies
- * the packet into one of its own, puts that to route-lookup, and gives the loan back, to be freed by whom it
+ * the packet into one of its own, puts that to its graph, and gives the loan back, to be freed by whom it
  * belongs to. A worker lends no more than fit the ring on which they come back, so nobody ever waits.
  */
 #ifndef MF_HANDOFF_H

@@ -10,7 +10,7 @@
 
 #include "graph/cycles.h"
 
-enum { NEXT_TUN_OUTPUT, NEXT_DROP };
+enum { NEXT_TUN_OUTPUT, NEXT_WG_OUTPUT, NEXT_DROP };
 
 static uint32_t host_input_run(struct mf_graph *g, struct mf_node *node, struct mf_pkt **pkts,
 			       uint16_t *next, uint32_t n)
@@ -33,6 +33,6 @@ static uint32_t host_input_run(struct mf_graph *g, struct mf_node *node, struct 
 const struct mf_node_def mf_node_host_input = {
 	.name = "host-input",
 	.run = host_input_run,
-	.next = { [NEXT_TUN_OUTPUT] = "tun-output", [NEXT_DROP] = "drop" },
+	.next = { [NEXT_TUN_OUTPUT] = "tun-output", [NEXT_WG_OUTPUT] = "wg-output", [NEXT_DROP] = "drop" },
 	.does = "serves sessions: reads their far sides, sends what apps are to get",
 };

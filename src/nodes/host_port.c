@@ -42,6 +42,27 @@ static void taken(void *ctx, uint32_t segments, uint32_t trace)
 	mf_graph_take(&w->graph, segments, trace);
 }
 
+/* What is sealed lies in one piece. */
+static void into_vpn(void *ctx, struct mf_pkt *p)
+{
+	struct mf_worker *w = ctx;
+	struct mf_pkt *whole = mf_pkt_linear(w->pool, p);
+
+	w->emitted++;
+	mf_count(&w->graph.ledger.created, mf_pkt_wire_count(p));
+	if (whole && whole != p) {
+		whole->next_hop = p->next_hop;
+		mf_pkt_free(p);
+		p = whole;
+	}
+	if (!whole)
+		mf_worker_drop(w, p, MF_DROP_BUFFERS);
+	else if (p->next_hop >= w->snap->n_hops || w->snap->hop[p->next_hop].kind != MF_HOP_WG)
+		mf_worker_drop(w, p, MF_DROP_INTERFACE_DOWN);
+	else
+		mf_graph_put(&w->graph, w->wg_output, p);
+}
+
 static void handoff(void *ctx, struct mf_pkt *p, unsigned worker)
 {
 	mf_handoff_give(ctx, p, worker);
@@ -69,6 +90,7 @@ struct mf_host_port mf_host_port_of(struct mf_worker *w)
 		.drop = drop,
 		.consume = consume,
 		.taken = taken,
+		.into_vpn = into_vpn,
 		.handoff = w->n_workers > 1 ? handoff : NULL,
 		.outbound = outbound,
 		.route = route,
@@ -81,7 +103,7 @@ void mf_host_port_give(struct mf_worker *w, struct mf_pkt **pkts, uint32_t n)
 
 	for (uint32_t i = 0; i < n; i++) {
 		wire += mf_pkt_wire_count(pkts[i]);
-		if (MF_UNLIKELY(pkts[i]->trace != 0))
+		if (MF_UNLIKELY(pkts[i]->trace != 0) && pkts[i]->next_hop)
 			mf_trace_note(w->graph.trace, pkts[i], w->snap->hop[pkts[i]->next_hop].name);
 	}
 	mf_count(&w->graph.ledger.held, wire);

@@ -4,7 +4,7 @@
  */
 #include "nodes/host_port.h"
 
-enum { NEXT_TUN_OUTPUT, NEXT_DROP };
+enum { NEXT_TUN_OUTPUT, NEXT_WG_OUTPUT, NEXT_DROP };
 
 static uint32_t host_tcp_run(struct mf_graph *g, struct mf_node *node, struct mf_pkt **pkts,
 			     uint16_t *next, uint32_t n)
@@ -21,6 +21,6 @@ static uint32_t host_tcp_run(struct mf_graph *g, struct mf_node *node, struct mf
 const struct mf_node_def mf_node_host_tcp = {
 	.name = "host-tcp",
 	.run = host_tcp_run,
-	.next = { [NEXT_TUN_OUTPUT] = "tun-output", [NEXT_DROP] = "drop" },
+	.next = { [NEXT_TUN_OUTPUT] = "tun-output", [NEXT_WG_OUTPUT] = "wg-output", [NEXT_DROP] = "drop" },
 	.does = "gives TCP segments to their sessions",
 };
