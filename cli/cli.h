@@ -18,7 +18,7 @@ struct cli_args {
 	const char *config, *interface, *node, *file;
 	uint64_t count, snaplen;
 	double watch; /* seconds between repetitions; 0: once */
-	bool json, all, print;
+	bool json, all, print, drop_sessions;
 	char **rest; /* what is not an option */
 	int n_rest;
 };
@@ -69,6 +69,7 @@ int cli_fail_lines(const char *text);
 int cli_status(const struct cli_args *a);
 int cli_show(const struct cli_args *a);
 int cli_why(const struct cli_args *a);
+int cli_close(const struct cli_args *a);
 int cli_reload(const struct cli_args *a);
 int cli_stop(const struct cli_args *a);
 int cli_capture(const struct cli_args *a);

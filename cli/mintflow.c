@@ -22,6 +22,16 @@
 		'n', "name", "NAME", CLI_TEXT, AT(name), "the tunnel; default: the only one running" \
 	}
 
+#define SESSION_WORDS                                                                    \
+	"FILTER is any of these words together, each once:\n"                            \
+	"  tcp | udp | icmp   the protocol\n"                                            \
+	"  via IFACE          carried by this interface\n"                               \
+	"  app ADDRESS        the app's end: ADDR, PREFIX, ADDR:PORT or :PORT\n"         \
+	"  to ADDRESS         the far end, in the same forms\n"                          \
+	"  state STATE        opening, accepting, established, unreplied, app-closed,\n" \
+	"                     far-closed, closing or time-wait\n"                        \
+	"  kept               those that stay where they are though the route has changed\n"
+
 const struct cli_command cli_commands[] = {
 	{
 		.name = "run",
@@ -51,7 +61,7 @@ const struct cli_command cli_commands[] = {
 	{
 		.name = "status",
 		.operands = "",
-		.summary = "up-time, interfaces with state and rates, memory",
+		.summary = "up-time, interfaces with state and rates, sessions, memory",
 		.option = {
 			{ 'w', "watch", "SECONDS", CLI_SECONDS, AT(watch), "repeat, every 2 s by default" },
 			TUNNEL,
@@ -61,11 +71,11 @@ const struct cli_command cli_commands[] = {
 	},
 	{
 		.name = "show",
-		.operands = "TABLE",
+		.operands = "TABLE [FILTER]",
 		.min_rest = 1,
-		.max_rest = 1,
-		.summary = "print a table",
-		.more = "Tables: interfaces, peers, routes, sessions, dns-cache, nodes, drops, log\n",
+		.max_rest = -1,
+		.summary = "print a table, of sessions all or some",
+		.more = "Tables: interfaces, peers, routes, sessions, dns-cache, nodes, drops, log\n" SESSION_WORDS,
 		.option = {
 			{ 'a', "all", NULL, CLI_FLAG, AT(all),
 			  "also what is zero, and long tables to their end" },
@@ -77,12 +87,23 @@ const struct cli_command cli_commands[] = {
 	},
 	{
 		.name = "why",
-		.operands = "DESTINATION",
+		.operands = "DESTINATION | SESSION",
 		.min_rest = 1,
 		.max_rest = 1,
 		.summary = "which way a packet to an address or a name goes, and who says so",
+		.more = "SESSION is the id of one, from `mintflow show sessions`.\n",
 		.option = { TUNNEL, JSON },
 		.run = cli_why,
+	},
+	{
+		.name = "close",
+		.operands = "SESSION... | FILTER | all",
+		.min_rest = 1,
+		.max_rest = -1,
+		.summary = "end sessions of the host stack",
+		.more = "SESSION is the id of one, from `mintflow show sessions`.\n" SESSION_WORDS,
+		.option = { TUNNEL, JSON },
+		.run = cli_close,
 	},
 	{
 		.name = "capture",
@@ -108,7 +129,12 @@ const struct cli_command cli_commands[] = {
 		.name = "reload",
 		.operands = "",
 		.summary = "load the profile again, and tell what changed or what is wrong",
-		.option = { TUNNEL, JSON },
+		.option = {
+			{ 0, "drop-sessions", NULL, CLI_FLAG, AT(drop_sessions),
+			  "end running sessions whose route leads elsewhere now" },
+			TUNNEL,
+			JSON,
+		},
 		.run = cli_reload,
 	},
 	{

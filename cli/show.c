@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * show - the commands that ask a running tunnel and print the answer: status, show, why, reload.
+ * show - the commands that ask a running tunnel and print the answer: status, show, why, close, reload.
  */
 #include <errno.h>
 #include <netdb.h>
@@ -12,6 +12,7 @@
 #include "base/addr.h"
 #include "cli/cli.h"
 #include "cli/client.h"
+#include "control/filter.h"
 
 static int ask_and_print(struct cli_client *c, json_t *request, const struct cli_args *a,
 			 bool one_line)
@@ -43,74 +44,217 @@ static void wait_seconds(double s)
 	nanosleep(&t, NULL);
 }
 
-/* Asks once, or again and again. Every repetition is a connection of its own, so that a restart of the
- * tunnel in between does not matter much. */
-static int ask_repeatedly(const struct cli_args *a, const char *cmd, const char *table)
+/* Asks once, or again and again (and takes the request). Every repetition is a connection of its own, so
+ * that a restart of the tunnel in between does not matter much. */
+static int ask_repeatedly(const struct cli_args *a, json_t *request)
 {
 	bool first = true, screen = a->watch > 0 && !a->json && isatty(STDOUT_FILENO);
 	int status;
 
 	for (;; first = false) {
 		struct cli_client c;
-		json_t *request;
 
+		status = CLI_FAILED;
 		if (!cli_connect(&c, a->name))
-			return CLI_FAILED;
-		request = request_of(cmd, a);
-		if (table) {
-			json_object_set_new(request, "table", json_string(table));
-			json_object_set_new(request, "all", json_boolean(a->all));
-		}
+			break;
 		if (screen)
 			fputs("\033[H\033[2J", stdout);
 		else if (!first && !a->json)
 			putchar('\n');
-		status = ask_and_print(&c, request, a, a->watch > 0);
+		status = ask_and_print(&c, json_incref(request), a, a->watch > 0);
 		cli_disconnect(&c);
 		if (status || a->watch <= 0)
-			return status;
+			break;
 		wait_seconds(a->watch);
 	}
+	json_decref(request);
+	return status;
+}
+
+static int ask_once(const struct cli_args *a, json_t *request)
+{
+	struct cli_client c;
+	int status;
+
+	if (!cli_connect(&c, a->name)) {
+		json_decref(request);
+		return CLI_FAILED;
+	}
+	status = ask_and_print(&c, request, a, false);
+	cli_disconnect(&c);
+	return status;
 }
 
 int cli_status(const struct cli_args *a)
 {
-	return ask_repeatedly(a, "status", NULL);
+	return ask_repeatedly(a, request_of("status", a));
 }
+
+int cli_reload(const struct cli_args *a)
+{
+	json_t *request = request_of("reload", a);
+
+	json_object_set_new(request, "drop_sessions", json_boolean(a->drop_sessions));
+	return ask_once(a, request);
+}
+
+/* ---- Sessions ----------------------------------------------------------------------------------- */
+
+static int usage(const char *command, const char *what, const char *word)
+{
+	fprintf(stderr, "mintflow %s: %s%s; see `mintflow %s --help`\n", command, what, word,
+		command);
+	return CLI_USAGE;
+}
+
+static bool is_end(const char *value)
+{
+	struct mf_session_end end;
+
+	return !mf_session_end_parse(&end, value);
+}
+
+static bool is_state(const char *value)
+{
+	uint8_t state;
+
+	return mf_session_state_parse(&state, value);
+}
+
+static bool is_name(const char *value)
+{
+	return *value;
+}
+
+/* The words that want another one behind them. */
+static const struct {
+	const char *word;
+	bool (*check)(const char *value);
+	const char *wants;
+} pairs[] = {
+	{ "via", is_name, "an interface is missing behind via" },
+	{ "app", is_end, "ADDR, PREFIX, ADDR:PORT or :PORT is wanted behind app, not " },
+	{ "to", is_end, "ADDR, PREFIX, ADDR:PORT or :PORT is wanted behind to, not " },
+	{ "state", is_state, "not a state: " },
+};
+
+/* Puts `key` into the request; each may stand there once. */
+static int put(json_t *request, const char *command, const char *key, json_t *value)
+{
+	if (json_object_get(request, key)) {
+		json_decref(value);
+		return usage(command, "said twice: ", key);
+	}
+	json_object_set_new(request, key, value);
+	return CLI_OK;
+}
+
+static int put_pair(json_t *request, const char *command, char **words, int n, int *i)
+{
+	for (size_t k = 0; k < sizeof(pairs) / sizeof(pairs[0]); k++) {
+		if (strcmp(words[*i], pairs[k].word))
+			continue;
+		if (++*i == n)
+			return usage(command, "something is missing behind ", pairs[k].word);
+		if (!pairs[k].check(words[*i]))
+			return usage(command, pairs[k].wants, words[*i]);
+		return put(request, command, pairs[k].word, json_string(words[*i]));
+	}
+	return usage(command, "not understood: ", words[*i]);
+}
+
+/* Words that choose sessions, as keys of the request. */
+static int put_filter(json_t *request, const char *command, char **words, int n)
+{
+	int status = CLI_OK;
+	uint8_t proto;
+
+	for (int i = 0; i < n && !status; i++) {
+		if (mf_session_proto_parse(&proto, words[i]))
+			status = put(request, command, "proto", json_string(words[i]));
+		else if (!strcmp(words[i], "kept"))
+			status = put(request, command, "kept", json_true());
+		else
+			status = put_pair(request, command, words, n, &i);
+	}
+	return status;
+}
+
+/* Ids, if the first word is one. */
+static int put_ids(json_t *request, const char *command, char **words, int n)
+{
+	json_t *ids = json_array();
+	struct mf_session_id id;
+	int status = CLI_OK;
+
+	for (int i = 0; i < n && !status; i++) {
+		if (!mf_session_id_parse(&id, words[i]))
+			status = usage(command, "not the id of a session: ", words[i]);
+		json_array_append_new(ids, json_string(words[i]));
+	}
+	json_object_set_new(request, "sessions", ids);
+	return status;
+}
+
+int cli_close(const struct cli_args *a)
+{
+	json_t *request = request_of("close", a);
+	struct mf_session_id id;
+	int status;
+
+	if (mf_session_id_parse(&id, a->rest[0]))
+		status = put_ids(request, "close", a->rest, a->n_rest);
+	else if (a->n_rest == 1 && !strcmp(a->rest[0], "all"))
+		status = put(request, "close", "all", json_true());
+	else
+		status = put_filter(request, "close", a->rest, a->n_rest);
+	if (!status)
+		return ask_once(a, request);
+	json_decref(request);
+	return status;
+}
+
+/* ---- show --------------------------------------------------------------------------------------- */
 
 int cli_show(const struct cli_args *a)
 {
 	static const char *const tables[] = { "interfaces", "peers", "routes", "sessions",
 					      "dns-cache",  "nodes", "drops",  "log" };
+	const char *table = a->rest[0];
+	json_t *request;
+	size_t i = 0;
+	int status = CLI_OK;
 
-	for (size_t i = 0; i < sizeof(tables) / sizeof(tables[0]); i++)
-		if (!strcmp(tables[i], a->rest[0]))
-			return ask_repeatedly(a, "show", a->rest[0]);
-	cli_fail("there is no table %s; see `mintflow show --help`", a->rest[0]);
-	return CLI_USAGE;
-}
-
-int cli_reload(const struct cli_args *a)
-{
-	struct cli_client c;
-	int status;
-
-	if (!cli_connect(&c, a->name))
-		return CLI_FAILED;
-	status = ask_and_print(&c, request_of("reload", a), a, false);
-	cli_disconnect(&c);
+	while (i < sizeof(tables) / sizeof(tables[0]) && strcmp(tables[i], table))
+		i++;
+	if (i == sizeof(tables) / sizeof(tables[0])) {
+		cli_fail("there is no table %s; see `mintflow show --help`", table);
+		return CLI_USAGE;
+	}
+	request = request_of("show", a);
+	json_object_set_new(request, "table", json_string(table));
+	json_object_set_new(request, "all", json_boolean(a->all));
+	if (!strcmp(table, "sessions"))
+		status = put_filter(request, "show", a->rest + 1, a->n_rest - 1);
+	else if (a->n_rest > 1)
+		status = usage("show", "too much: ", a->rest[1]);
+	if (!status)
+		return ask_repeatedly(a, request);
+	json_decref(request);
 	return status;
 }
 
 /* ---- why ---------------------------------------------------------------------------------------- */
 
-static int why_address(struct cli_client *c, const char *text, const struct cli_args *a, json_t **out)
+/* `key` says what the text is: "address" or "session". */
+static int ask_why(struct cli_client *c, const char *key, const char *text,
+		   const struct cli_args *a, json_t **out)
 {
 	json_t *request = request_of("why", a);
 	char *answer;
 	int status;
 
-	json_object_set_new(request, "address", json_string(text));
+	json_object_set_new(request, key, json_string(text));
 	status = cli_ask(c, request, &answer, out);
 	if (answer)
 		fputs(answer, stdout);
@@ -153,7 +297,8 @@ static int why_name(struct cli_client *c, const struct cli_args *a)
 	for (size_t i = 0; i < json_array_size(addresses) && !status; i++) {
 		if (!a->json)
 			putchar('\n');
-		status = why_address(c, json_string_value(json_array_get(addresses, i)), a, &value);
+		status = ask_why(c, "address", json_string_value(json_array_get(addresses, i)), a,
+				 &value);
 		if (value)
 			json_array_append_new(answers, value);
 	}
@@ -171,15 +316,19 @@ int cli_why(const struct cli_args *a)
 {
 	struct cli_client c;
 	struct mf_addr literal;
+	struct mf_session_id id;
 	json_t *value = NULL;
+	const char *key = !mf_addr_parse(&literal, a->rest[0])   ? "address"
+			  : mf_session_id_parse(&id, a->rest[0]) ? "session"
+								 : NULL;
 	int status;
 
 	if (!cli_connect(&c, a->name))
 		return CLI_FAILED;
-	if (mf_addr_parse(&literal, a->rest[0])) {
+	if (!key) {
 		status = why_name(&c, a);
 	} else {
-		status = why_address(&c, a->rest[0], a, &value);
+		status = ask_why(&c, key, a->rest[0], a, &value);
 		if (value)
 			cli_print_json(value, false);
 		json_decref(value);

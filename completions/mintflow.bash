@@ -10,11 +10,22 @@ _mintflow_tunnels()
 	done
 }
 
-# Interfaces, or nodes, of the tunnel: asked of the running program.
+# Interfaces, nodes or sessions of the tunnel: asked of the running program.
 _mintflow_names()
 {
 	mintflow show "$1" --all --json 2>/dev/null |
 		sed -n "s/^ *\"$2\": \"\\([A-Za-z0-9_=+.-]*\\)\".*/\\1/p" | sort -u
+}
+
+# What may follow in the words that choose sessions; $1 is the word before, the rest what may stand alone.
+_mintflow_filter()
+{
+	case $1 in
+	via) _mintflow_names interfaces name ;;
+	app | to) ;;
+	state) echo opening accepting established unreplied app-closed far-closed closing time-wait ;;
+	*) shift && echo tcp udp icmp via app to state kept "$@" ;;
+	esac
 }
 
 _mintflow()
@@ -23,7 +34,7 @@ _mintflow()
 
 	COMPREPLY=()
 	if ((COMP_CWORD == 1)); then
-		mapfile -t COMPREPLY < <(compgen -W "run check status show why capture reload stop import \
+		mapfile -t COMPREPLY < <(compgen -W "run check status show why close capture reload stop import \
 			genkey pubkey genpsk --help --version" -- "$cur")
 		return
 	fi
@@ -61,12 +72,18 @@ _mintflow()
 	capture)
 		options="-i --interface -n --node -w --write -c --count -s --snaplen --name"
 		;;
-	reload | stop) options="-n --name --json" ;;
+	reload) options="--drop-sessions -n --name --json" ;;
+	close | stop) options="-n --name --json" ;;
 	import) options="--json" ;;
 	*) options="" ;;
 	esac
 	if [[ $cur == -* ]]; then
 		mapfile -t COMPREPLY < <(compgen -W "$options --help" -- "$cur")
+	elif [[ $cmd == show && " ${COMP_WORDS[*]:2:COMP_CWORD-2} " == *" sessions "* ]]; then
+		mapfile -t COMPREPLY < <(compgen -W "$(_mintflow_filter "$prev")" -- "$cur")
+	elif [[ $cmd == close ]]; then
+		mapfile -t COMPREPLY < <(compgen -W "$(_mintflow_filter "$prev" all \
+			"$(_mintflow_names sessions id)")" -- "$cur")
 	elif [[ $cmd == show ]]; then
 		mapfile -t COMPREPLY < <(compgen -W "interfaces peers routes sessions dns-cache nodes drops \
 			log" -- "$cur")

@@ -75,11 +75,13 @@ static void facts(void *ctx, struct mf_control_facts *out)
 	out->tun_features = mf_tun_features_format(mf_tun_features(d->tun), features);
 	out->aead = mf_aead_backend(mf_engine_worker(d->engine, 0)->aead);
 	out->auto_route = d->route != NULL;
+	out->sessions_max = d->config->sessions.max;
 }
 
-static mf_err reload(void *ctx, mf_nsec now, struct mf_text *report)
+static mf_err reload(void *ctx, bool drop_sessions, mf_nsec now, struct mf_apply_report *changes,
+		     struct mf_text *report)
 {
-	return mf_reload(ctx, now, report);
+	return mf_reload(ctx, drop_sessions, now, changes, report);
 }
 
 static void stop(void *ctx)

@@ -30,6 +30,9 @@ static bool needs_restart(const struct mf_daemon *d, const struct mf_config *cfg
 			       d->n_workers, mf_workers_wanted(d, cfg));
 	if (old->limits.memory != cfg->limits.memory)
 		mf_text_printf(report, "limits.memory: a change needs a restart\n");
+	if (old->sessions.max != cfg->sessions.max)
+		mf_text_printf(report, "sessions.max: from %u to %u needs a restart\n",
+			       old->sessions.max, cfg->sessions.max);
 	return report->len != before;
 }
 
@@ -40,6 +43,8 @@ static void describe(const struct mf_apply_report *r, struct mf_text *report)
 	mf_text_printf(report, "peers: %u added, %u kept, %u removed\n", r->peers_added,
 		       r->peers_changed, r->peers_removed);
 	mf_text_printf(report, "routes: %u\n", r->routes);
+	mf_text_printf(report, "sessions: %u kept, %u stay though their route has moved, %u closed\n",
+		       r->sessions_kept, r->sessions_moved, r->sessions_closed);
 }
 
 /* The engine runs on `cfg`; now everything around it. */
@@ -59,10 +64,10 @@ static mf_err follow(struct mf_daemon *d, struct mf_config *cfg, struct mf_text 
 	return err;
 }
 
-static mf_err load_and_apply(struct mf_daemon *d, mf_nsec now, struct mf_text *report)
+static mf_err load_and_apply(struct mf_daemon *d, bool drop_sessions, mf_nsec now,
+			     struct mf_apply_report *changes, struct mf_text *report)
 {
 	struct mf_config_errors errors = { 0 };
-	struct mf_apply_report changes;
 	struct mf_config *cfg = NULL;
 	uint32_t old_mark = d->mark;
 	struct mf_errbuf eb;
@@ -79,7 +84,8 @@ static mf_err load_and_apply(struct mf_daemon *d, mf_nsec now, struct mf_text *r
 	}
 	/* The sockets that the new profile opens need the new mark; the others get it afterwards. */
 	d->mark = cfg->tunnel.auto_route ? (uint32_t)MF_ROUTE_MARK : 0;
-	err = mf_engine_apply(d->engine, cfg, now, &changes, &eb);
+	mf_engine_drop_sessions(d->engine, drop_sessions);
+	err = mf_engine_apply(d->engine, cfg, now, changes, &eb);
 	if (err) {
 		mf_text_printf(report, "%s\n", eb.text);
 		d->mark = old_mark;
@@ -88,16 +94,17 @@ static mf_err load_and_apply(struct mf_daemon *d, mf_nsec now, struct mf_text *r
 	}
 	if (d->mark != old_mark)
 		mf_ports_new_mark(d);
-	describe(&changes, report);
+	describe(changes, report);
 	return follow(d, cfg, report);
 }
 
-mf_err mf_reload(struct mf_daemon *d, mf_nsec now, struct mf_text *report)
+mf_err mf_reload(struct mf_daemon *d, bool drop_sessions, mf_nsec now,
+		 struct mf_apply_report *changes, struct mf_text *report)
 {
 	mf_err err;
 
 	(void)mf_notify_reloading();
-	err = load_and_apply(d, now, report);
+	err = load_and_apply(d, drop_sessions, now, changes, report);
 	if (err)
 		mf_logf(&d->log, MF_LOG_ERROR,
 			"reload: the profile is not in force as it is written:");

@@ -8,7 +8,9 @@
 #include "daemon/internal.h"
 
 /* Loads the profile again and puts it in force. `report` gets what changed, or everything that is wrong,
- * as lines for people; after an error the old profile is still in force. */
-MF_MUST_CHECK mf_err mf_reload(struct mf_daemon *d, mf_nsec now, struct mf_text *report);
+ * as lines for people, `changes` the former as numbers; after an error the old profile is still in force.
+ * `drop_sessions`: running sessions whose route leads elsewhere now end; else they stay. */
+MF_MUST_CHECK mf_err mf_reload(struct mf_daemon *d, bool drop_sessions, mf_nsec now,
+			       struct mf_apply_report *changes, struct mf_text *report);
 
 #endif

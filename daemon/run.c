@@ -160,9 +160,10 @@ void mf_daemon_stop(struct mf_daemon *d, int status)
 
 static void reload(struct mf_daemon *d)
 {
+	struct mf_apply_report changes;
 	struct mf_text report = { 0 };
 
-	(void)!mf_reload(d, mf_clock_now(), &report); /* it has told the log */
+	(void)!mf_reload(d, false, mf_clock_now(), &changes, &report); /* it has told the log */
 	mf_text_free(&report);
 }
 
@@ -310,6 +311,7 @@ static mf_err start_engine(struct mf_daemon *d, struct mf_errbuf *eb)
 	struct mf_engine_options o = {
 		.n_workers = d->n_workers,
 		.memory = d->config->limits.memory,
+		.sessions = d->config->sessions.max,
 		.aead = d->options.aead,
 		.mark = 0, /* sockets without a mark get d->mark, which can change */
 		.merge_tcp = mf_network_takes_tcp(d),

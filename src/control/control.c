@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "control/control.h"
 
+#include <stdio.h>
 #include <stdlib.h>
 
 #include "control/capture.h"
@@ -119,14 +120,12 @@ static void answer_report(const struct mf_report *r, bool json, struct mf_text *
 	answer_ok(out);
 }
 
-static void nothing_yet(struct mf_report *r, enum mf_show table)
+static void nothing_yet(struct mf_report *r)
 {
 	static const struct mf_column column[] = { { NULL, NULL, MF_CELL_TEXT } };
 
-	mf_report_table(r, mf_show_name(table), NULL, column, 1, NULL);
-	mf_report_note(r, "%s: none; a later version of MintFlow has them",
-		       table == MF_SHOW_SESSIONS ? "sessions of the host stack"
-						 : "names seen in DNS");
+	mf_report_table(r, mf_show_name(MF_SHOW_DNS_CACHE), NULL, column, 1, NULL);
+	mf_report_note(r, "names seen in DNS: none; a later version of MintFlow has them");
 }
 
 static void fill_table(struct mf_control *c, struct mf_report *r, const struct mf_request *q,
@@ -152,36 +151,110 @@ static void fill_table(struct mf_control *c, struct mf_report *r, const struct m
 		mf_report_log(c, r, q->all);
 		break;
 	case MF_SHOW_SESSIONS:
+		mf_report_sessions(c, r, q, now);
+		break;
 	case MF_SHOW_DNS_CACHE:
 	case MF_SHOW_COUNT:
-		nothing_yet(r, q->table);
+		nothing_yet(r);
 		break;
 	}
+}
+
+/* False: what is asked about is not there. */
+static bool fill(struct mf_control *c, struct mf_report *r, const struct mf_request *q, mf_nsec now)
+{
+	struct mf_session_facts s;
+
+	if (q->command == MF_REQUEST_STATUS) {
+		mf_report_status(c, r, now);
+	} else if (q->command == MF_REQUEST_SHOW) {
+		fill_table(c, r, q, now);
+	} else if (!q->n_ids) {
+		mf_report_why(c, r, &q->address, now);
+	} else {
+		if (!mf_session_lookup(c, &q->id[0], &s))
+			return false;
+		mf_report_why_session(c, r, &s, now);
+	}
+	return true;
 }
 
 static void tell(struct mf_control *c, const struct mf_request *q, mf_nsec now, struct mf_text *out)
 {
 	struct mf_report *r = mf_report_new();
 
-	if (!r) {
-		answer_string(out, "error", "not enough memory for the answer");
-		return;
-	}
-	if (q->command == MF_REQUEST_STATUS)
-		mf_report_status(c, r, now);
-	else if (q->command == MF_REQUEST_WHY)
-		mf_report_why(c, r, &q->address, now);
-	else
-		fill_table(c, r, q, now);
-	if (mf_report_failed(r))
+	if (r && !fill(c, r, q, now))
+		answer_string(out, "error", "there is no such session; it has ended, or never was");
+	else if (!r || mf_report_failed(r))
 		answer_string(out, "error", "not enough memory for the answer");
 	else
 		answer_report(r, q->json, out);
 	mf_report_free(r);
 }
 
+static void close_sessions(struct mf_control *c, const struct mf_request *q, struct mf_text *out)
+{
+	struct mf_text missing = { 0 };
+	uint32_t closed = mf_sessions_close(c, q, &missing);
+	char text[64];
+
+	if (missing.len) {
+		if (closed)
+			mf_text_printf(&missing, "closed %u other%s\n", closed,
+				       closed == 1 ? "" : "s");
+		answer_string(out, "error", missing.s);
+	} else if (q->json) {
+		struct mf_json j = mf_json_init(out);
+
+		mf_json_object(&j);
+		mf_json_key(&j, "json");
+		mf_json_object(&j);
+		mf_json_kv_u64(&j, "closed", closed);
+		mf_json_end(&j);
+		mf_json_end(&j);
+		mf_text_add(out, "\n", 1);
+		answer_ok(out);
+	} else {
+		snprintf(text, sizeof(text), "closed %u session%s\n", closed, closed == 1 ? "" : "s");
+		answer_string(out, "text", text);
+		answer_ok(out);
+	}
+	mf_text_free(&missing);
+}
+
+static void answer_reload(const struct mf_apply_report *a, const char *report, struct mf_text *out)
+{
+	const struct {
+		const char *key;
+		uint32_t n;
+	} counts[] = {
+		{ "interfaces_added", a->interfaces_added },
+		{ "interfaces_kept", a->interfaces_changed },
+		{ "interfaces_removed", a->interfaces_removed },
+		{ "peers_added", a->peers_added },
+		{ "peers_kept", a->peers_changed },
+		{ "peers_removed", a->peers_removed },
+		{ "routes", a->routes },
+		{ "sessions_kept", a->sessions_kept },
+		{ "sessions_moved", a->sessions_moved },
+		{ "sessions_closed", a->sessions_closed },
+	};
+	struct mf_json j = mf_json_init(out);
+
+	mf_json_object(&j);
+	mf_json_key(&j, "json");
+	mf_json_object(&j);
+	mf_json_kv_string(&j, "report", report);
+	for (size_t i = 0; i < MF_ARRAY_LEN(counts); i++)
+		mf_json_kv_u64(&j, counts[i].key, counts[i].n);
+	mf_json_end(&j);
+	mf_json_end(&j);
+	mf_text_add(out, "\n", 1);
+}
+
 static void reload(struct mf_control *c, const struct mf_request *q, mf_nsec now, struct mf_text *out)
 {
+	struct mf_apply_report changes = { 0 };
 	struct mf_text report = { 0 };
 	mf_err err;
 
@@ -189,23 +262,14 @@ static void reload(struct mf_control *c, const struct mf_request *q, mf_nsec now
 		answer_string(out, "error", "this program cannot reload");
 		return;
 	}
-	err = c->host.reload(c->host.ctx, now, &report);
+	err = c->host.reload(c->host.ctx, q->drop_sessions, now, &changes, &report);
 	if (err) {
 		answer_string(out, "error", report.s ? report.s : mf_err_text(err));
 	} else {
-		if (q->json) {
-			struct mf_json j = mf_json_init(out);
-
-			mf_json_object(&j);
-			mf_json_key(&j, "json");
-			mf_json_object(&j);
-			mf_json_kv_string(&j, "report", report.s ? report.s : "");
-			mf_json_end(&j);
-			mf_json_end(&j);
-			mf_text_add(out, "\n", 1);
-		} else {
+		if (q->json)
+			answer_reload(&changes, report.s ? report.s : "", out);
+		else
 			answer_string(out, "text", report.s);
-		}
 		answer_ok(out);
 	}
 	mf_text_free(&report);
@@ -262,6 +326,9 @@ static void answer(struct mf_control_conn *conn, const char *line, size_t n, mf_
 		break;
 	case MF_REQUEST_STOP:
 		stop(c, &conn->out);
+		break;
+	case MF_REQUEST_CLOSE:
+		close_sessions(c, q, &conn->out);
 		break;
 	case MF_REQUEST_STATUS:
 	case MF_REQUEST_SHOW:

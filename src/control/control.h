@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * control - what `mintflow status`, `show`, `why`, `capture`, `reload` and `stop` ask of a running
+ * control - what `mintflow status`, `show`, `why`, `close`, `capture`, `reload` and `stop` ask of a running
  * engine: bytes of a stream in, bytes out. No sockets, files or clocks here.
  *
  * The protocol: the client sends one JSON object a line, at most MF_CONTROL_REQUEST_MAX bytes:
@@ -35,6 +35,12 @@ struct mf_control_facts {
 	const char *tun_features; /* "vnet csum tso4", NULL: unknown */
 	const char *aead;         /* back-end in use, NULL: unknown */
 	bool auto_route;          /* the machine's routes lead into the tunnel */
+	uint32_t sessions_max;    /* of all workers together */
+};
+
+/* The devices that `direct` goes out through for each family; "": there is none now. */
+struct mf_control_direct {
+	char device4[MF_CONTROL_DEVICE_STRLEN], device6[MF_CONTROL_DEVICE_STRLEN];
 };
 
 struct mf_control_log_line {
@@ -52,9 +58,11 @@ struct mf_control_host {
 	void *ctx;
 	struct mf_wg_wall (*wall_clock)(void *ctx);
 	void (*facts)(void *ctx, struct mf_control_facts *out); /* `out` comes zeroed */
-	/* Loads the profile again and applies it. `report` gets what changed, or everything that is
-	 * wrong, as lines for people. */
-	mf_err (*reload)(void *ctx, mf_nsec now, struct mf_text *report);
+	/* Loads the profile again and applies it; `drop_sessions`: running sessions whose route leads
+	 * elsewhere now end. `report` gets what changed, or everything that is wrong, as lines for
+	 * people; `changes` (it comes zeroed) the same for programs. */
+	mf_err (*reload)(void *ctx, bool drop_sessions, mf_nsec now,
+			 struct mf_apply_report *changes, struct mf_text *report);
 	/* Asks the program to end soon, after this answer has been sent. */
 	void (*stop)(void *ctx);
 	/* Calls `line` for up to `max` of the latest lines, the oldest first. */
@@ -65,6 +73,11 @@ struct mf_control_host {
 	/* The device that the system's routes send an app's packets for `dst` to; "" if they have no
 	 * route. */
 	void (*device_for)(void *ctx, const struct mf_addr *dst, char name[MF_CONTROL_DEVICE_STRLEN]);
+	/* What holds for most destinations; `out` comes zeroed. */
+	void (*direct)(void *ctx, struct mf_control_direct *out);
+	/* The device that `direct` takes to this destination, or why it cannot. */
+	enum mf_stream_error (*direct_for)(void *ctx, const struct mf_addr *dst,
+					   char name[MF_CONTROL_DEVICE_STRLEN]);
 };
 
 struct mf_control;

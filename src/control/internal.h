@@ -33,16 +33,6 @@ struct mf_control {
 	struct mf_control_conn *capture_conn;
 };
 
-/* Sums over the peers of an interface. */
-struct mf_iface_traffic {
-	uint32_t peers, sessions;
-	uint64_t rx, tx;
-	double rx_rate, tx_rate;
-};
-/* Also takes a sample, when the last one is old enough. */
-void mf_iface_traffic(struct mf_control *c, const struct mf_iface_info *info, mf_nsec now,
-		      struct mf_iface_traffic *out);
-
 void mf_report_status(struct mf_control *c, struct mf_report *r, mf_nsec now);
 void mf_report_interfaces(struct mf_control *c, struct mf_report *r, mf_nsec now);
 /* `full`: long lists of allowed IPs to their end. */
@@ -51,7 +41,30 @@ void mf_report_routes(struct mf_control *c, struct mf_report *r, bool all);
 void mf_report_nodes(struct mf_control *c, struct mf_report *r, bool all);
 void mf_report_drops(struct mf_control *c, struct mf_report *r, bool all);
 void mf_report_log(struct mf_control *c, struct mf_report *r, bool all);
+void mf_report_sessions(struct mf_control *c, struct mf_report *r, const struct mf_request *q,
+			mf_nsec now);
+/* A few of the sessions to one address, and how many there are. */
+void mf_report_sessions_to(struct mf_control *c, struct mf_report *r, const struct mf_addr *dst,
+			   mf_nsec now);
 void mf_report_why(struct mf_control *c, struct mf_report *r, const struct mf_addr *dst, mf_nsec now);
+void mf_report_why_session(struct mf_control *c, struct mf_report *r,
+			   const struct mf_session_facts *s, mf_nsec now);
+
+/* Asks the workers to end the sessions that the request means; returns how many. `missing` gets a line for
+ * each one that it names and that is not there. */
+uint32_t mf_sessions_close(struct mf_control *c, const struct mf_request *q, struct mf_text *missing);
+/* False: there is no such session (any more). */
+bool mf_session_lookup(struct mf_control *c, const struct mf_session_id *id,
+		       struct mf_session_facts *out);
+
+/* Bytes a second at this moment: 0 once the traffic has stopped. */
+struct mf_session_rates {
+	double up, down;
+};
+struct mf_session_rates mf_session_rates(const struct mf_session_facts *s, mf_nsec now);
+
+/* As routes and interfaces call it; "?" for one that is gone. */
+const char *mf_hop_name(const struct mf_control *c, uint32_t hop);
 
 /* "2026-11-21T20:13:05Z" */
 enum { MF_WALL_STRLEN = 40 };

@@ -20,13 +20,15 @@ enum {
 	WHY = 1 << MF_REQUEST_WHY,
 	CAPTURE = 1 << MF_REQUEST_CAPTURE,
 	RELOAD = 1 << MF_REQUEST_RELOAD,
-	STOP = 1 << MF_REQUEST_STOP
+	STOP = 1 << MF_REQUEST_STOP,
+	CLOSE = 1 << MF_REQUEST_CLOSE,
 };
 
 static const char *const command_name[] = {
 	[MF_REQUEST_STATUS] = "status", [MF_REQUEST_SHOW] = "show",
 	[MF_REQUEST_WHY] = "why",       [MF_REQUEST_CAPTURE] = "capture",
 	[MF_REQUEST_RELOAD] = "reload", [MF_REQUEST_STOP] = "stop",
+	[MF_REQUEST_CLOSE] = "close",
 };
 
 static mf_err not_a(struct mf_errbuf *eb, const char *key, const char *what)
@@ -43,7 +45,7 @@ static mf_err set_command(struct mf_request *r, const json_t *v, struct mf_errbu
 			r->command = (enum mf_request_command)i;
 			return MF_OK;
 		}
-	return not_a(eb, "cmd", "one of status, show, why, capture, reload, stop");
+	return not_a(eb, "cmd", "one of status, show, why, capture, reload, stop, close");
 }
 
 static mf_err set_json(struct mf_request *r, const json_t *v, struct mf_errbuf *eb)
@@ -71,6 +73,12 @@ static mf_err set_table(struct mf_request *r, const json_t *v, struct mf_errbuf 
 		     "one of interfaces, peers, routes, sessions, dns-cache, nodes, drops, log");
 }
 
+static mf_err set_drop_sessions(struct mf_request *r, const json_t *v, struct mf_errbuf *eb)
+{
+	r->drop_sessions = json_is_true(v);
+	return json_is_boolean(v) ? MF_OK : not_a(eb, "drop_sessions", "true or false");
+}
+
 static mf_err set_address(struct mf_request *r, const json_t *v, struct mf_errbuf *eb)
 {
 	const char *s = json_string_value(v);
@@ -92,6 +100,101 @@ static mf_err set_name(char out[MF_REQUEST_NAME], const char *key, const json_t 
 	strcpy(out, s);
 	return MF_OK;
 }
+
+/* ---- Sessions ----------------------------------------------------------------------------------- */
+
+static mf_err add_id(struct mf_request *r, const char *key, const json_t *v, struct mf_errbuf *eb)
+{
+	const char *s = json_string_value(v);
+	struct mf_session_id id;
+
+	if (!s || !mf_session_id_parse(&id, s))
+		return not_a(eb, key, "the name of a session, such as 0-17-3");
+	for (size_t i = 0; i < r->n_ids; i++)
+		if (mf_session_id_equal(&r->id[i], &id))
+			return MF_OK;
+	r->id[r->n_ids++] = id;
+	return MF_OK;
+}
+
+static mf_err set_session(struct mf_request *r, const json_t *v, struct mf_errbuf *eb)
+{
+	return add_id(r, "session", v, eb);
+}
+
+static mf_err set_sessions(struct mf_request *r, const json_t *v, struct mf_errbuf *eb)
+{
+	size_t n = json_array_size(v);
+
+	if (!n || n > MF_REQUEST_IDS_MAX)
+		return not_a(eb, "sessions", "a list of 1 to 1024 names");
+	for (size_t i = 0; i < n; i++) {
+		mf_err err = add_id(r, "sessions", json_array_get(v, i), eb);
+
+		if (err)
+			return err;
+	}
+	return MF_OK;
+}
+
+static mf_err set_proto(struct mf_request *r, const json_t *v, struct mf_errbuf *eb)
+{
+	const char *s = json_string_value(v);
+
+	r->filtered = true;
+	return s && mf_session_proto_parse(&r->sessions.proto, s)
+		       ? MF_OK
+		       : not_a(eb, "proto", "tcp, udp or icmp");
+}
+
+static mf_err set_via(struct mf_request *r, const json_t *v, struct mf_errbuf *eb)
+{
+	static_assert(sizeof(r->sessions.via) == MF_REQUEST_NAME, "holds any name");
+	r->filtered = true;
+	return set_name(r->sessions.via, "via", v, eb);
+}
+
+static mf_err set_end(struct mf_session_end *end, const char *key, const json_t *v,
+		      struct mf_errbuf *eb)
+{
+	const char *s = json_string_value(v);
+
+	return s && !mf_session_end_parse(end, s)
+		       ? MF_OK
+		       : not_a(eb, key, "ADDRESS, PREFIX, ADDRESS:PORT or :PORT");
+}
+
+static mf_err set_app(struct mf_request *r, const json_t *v, struct mf_errbuf *eb)
+{
+	r->filtered = true;
+	return set_end(&r->sessions.app, "app", v, eb);
+}
+
+static mf_err set_to(struct mf_request *r, const json_t *v, struct mf_errbuf *eb)
+{
+	r->filtered = true;
+	return set_end(&r->sessions.to, "to", v, eb);
+}
+
+static mf_err set_state(struct mf_request *r, const json_t *v, struct mf_errbuf *eb)
+{
+	const char *s = json_string_value(v);
+
+	r->filtered = true;
+	return s && mf_session_state_parse(&r->sessions.state, s)
+		       ? MF_OK
+		       : not_a(eb, "state",
+			       "one of opening, accepting, established, unreplied, app-closed, "
+			       "far-closed, closing, time-wait");
+}
+
+static mf_err set_kept(struct mf_request *r, const json_t *v, struct mf_errbuf *eb)
+{
+	r->filtered = r->sessions.kept = json_is_true(v);
+	return r->filtered ? MF_OK : not_a(eb, "kept", "true");
+}
+
+/* ---- Capture ------------------------------------------------------------------------------------ */
 
 static mf_err set_interface(struct mf_request *r, const json_t *v, struct mf_errbuf *eb)
 {
@@ -163,10 +266,19 @@ static const struct key {
 	mf_err (*set)(struct mf_request *r, const json_t *v, struct mf_errbuf *eb);
 } keys[] = {
 	{ "cmd", ~0u, ~0u, set_command },
-	{ "json", STATUS | SHOW | WHY | RELOAD | STOP, 0, set_json },
-	{ "all", SHOW, 0, set_all },
+	{ "json", STATUS | SHOW | WHY | RELOAD | STOP | CLOSE, 0, set_json },
+	{ "all", SHOW | CLOSE, 0, set_all },
 	{ "table", SHOW, SHOW, set_table },
-	{ "address", WHY, WHY, set_address },
+	{ "address", WHY, 0, set_address },
+	{ "session", WHY, 0, set_session },
+	{ "sessions", CLOSE, 0, set_sessions },
+	{ "proto", SHOW | CLOSE, 0, set_proto },
+	{ "via", SHOW | CLOSE, 0, set_via },
+	{ "app", SHOW | CLOSE, 0, set_app },
+	{ "to", SHOW | CLOSE, 0, set_to },
+	{ "state", SHOW | CLOSE, 0, set_state },
+	{ "kept", SHOW | CLOSE, 0, set_kept },
+	{ "drop_sessions", RELOAD, 0, set_drop_sessions },
 	{ "interface", CAPTURE, 0, set_interface },
 	{ "node", CAPTURE, 0, set_node },
 	{ "snaplen", CAPTURE, 0, set_snaplen },
@@ -210,6 +322,21 @@ static mf_err read_object(json_t *object, struct mf_request *out, struct mf_errb
 	return MF_OK;
 }
 
+/* What no single key can tell. */
+static mf_err check_whole(const struct mf_request *r, struct mf_errbuf *eb)
+{
+	if (r->command == MF_REQUEST_WHY && (r->address.family != MF_AF_NONE) == (r->n_ids != 0))
+		return mf_fail(eb, MF_E_MALFORMED,
+			       "\"why\" needs a key \"address\" or a key \"session\"");
+	if (r->command == MF_REQUEST_SHOW && r->filtered && r->table != MF_SHOW_SESSIONS)
+		return mf_fail(eb, MF_E_MALFORMED, "only \"sessions\" can be chosen from");
+	if (r->command == MF_REQUEST_CLOSE && (r->n_ids != 0) + r->filtered + r->all != 1)
+		return mf_fail(eb, MF_E_MALFORMED,
+			       "\"close\" needs either \"sessions\", or keys that choose some, or "
+			       "\"all\"");
+	return MF_OK;
+}
+
 mf_err mf_request_parse(const char *line, size_t n, struct mf_request *out, struct mf_errbuf *eb)
 {
 	json_error_t why;
@@ -224,5 +351,5 @@ mf_err mf_request_parse(const char *line, size_t n, struct mf_request *out, stru
 	err = json_is_object(v) ? read_object(v, out, eb)
 				: mf_fail(eb, MF_E_MALFORMED, "a request is a JSON object");
 	json_decref(v);
-	return err;
+	return err ? err : check_whole(out, eb);
 }

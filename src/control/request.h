@@ -8,6 +8,7 @@
 
 #include "base/addr.h"
 #include "control/bpf.h"
+#include "control/filter.h"
 
 enum mf_request_command {
 	MF_REQUEST_STATUS,
@@ -16,17 +17,18 @@ enum mf_request_command {
 	MF_REQUEST_CAPTURE,
 	MF_REQUEST_RELOAD,
 	MF_REQUEST_STOP,
+	MF_REQUEST_CLOSE,
 };
 
 /* X(NAME, "name", "what it shows") */
-#define MF_SHOW_LIST(X)                                                                     \
-	X(INTERFACES, "interfaces", "interfaces with addresses, ports and traffic")         \
-	X(PEERS, "peers", "peers with endpoint, latest handshake, traffic and allowed IPs") \
-	X(ROUTES, "routes", "every route in force and where it is written")                 \
-	X(SESSIONS, "sessions", "sessions of the host stack (none in this version)")        \
-	X(DNS_CACHE, "dns-cache", "names and addresses seen (none in this version)")        \
-	X(NODES, "nodes", "calls, packets and cycles of each node of the graph")            \
-	X(DROPS, "drops", "packets dropped, by reason, and the proof that none is missing") \
+#define MF_SHOW_LIST(X)                                                                       \
+	X(INTERFACES, "interfaces", "interfaces with addresses, ports and traffic")           \
+	X(PEERS, "peers", "peers with endpoint, latest handshake, traffic and allowed IPs")   \
+	X(ROUTES, "routes", "every route in force and where it is written")                   \
+	X(SESSIONS, "sessions", "sessions of the host stack: ends, interface, rule, traffic") \
+	X(DNS_CACHE, "dns-cache", "names and addresses seen (none in this version)")          \
+	X(NODES, "nodes", "nodes of the graph, and counters of ports and host stack")         \
+	X(DROPS, "drops", "packets dropped, by reason, and the proof that none is missing")   \
 	X(LOG, "log", "the latest lines of the log")
 
 enum mf_show {
@@ -38,15 +40,25 @@ enum mf_show {
 
 const char *mf_show_name(enum mf_show table);
 
-enum { MF_REQUEST_NAME = 32, MF_REQUEST_SNAPLEN_MAX = 65535, MF_REQUEST_SNAPLEN_MIN = 64 };
+enum {
+	MF_REQUEST_NAME = 32,
+	MF_REQUEST_SNAPLEN_MAX = 65535,
+	MF_REQUEST_SNAPLEN_MIN = 64,
+	MF_REQUEST_IDS_MAX = 1024,
+};
 
 struct mf_request {
 	enum mf_request_command command;
 	bool json;
-	bool all; /* show: also what is zero, and long tables to their end */
+	bool all; /* show: also what is zero, and long tables to their end; close: every session */
 	enum mf_show table;
-	struct mf_addr address;          /* why */
-	char interface[MF_REQUEST_NAME]; /* capture: of this one only; "" is any */
+	struct mf_addr address;                      /* why; family 0: a session, id[0] */
+	struct mf_session_id id[MF_REQUEST_IDS_MAX]; /* close; each once */
+	size_t n_ids;
+	struct mf_session_filter sessions; /* show sessions, close */
+	bool filtered;                     /* at least one key of it was given */
+	bool drop_sessions;                /* reload */
+	char interface[MF_REQUEST_NAME];   /* capture: of this one only; "" is any */
 	char node[MF_REQUEST_NAME]; /* capture: before this node; "" is wherever packets enter */
 	uint32_t snaplen;           /* capture */
 	uint64_t count;             /* capture: end after so many packets, 0: never */

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * show_graph - the tables of routes, nodes and drops.
+ * show_graph - the tables of routes, nodes and drops, and the counters of ports and host stack.
  */
 #include "control/internal.h"
 
@@ -20,10 +20,8 @@ static bool route_row(void *ctx, const struct mf_prefix *prefix, uint32_t hop,
 		      const struct mf_route_origin *origin)
 {
 	static const char *const kind[] = {
-		[MF_HOP_NONE] = "none",
-		[MF_HOP_DROP] = "drop",
-		[MF_HOP_REJECT] = "reject",
-		[MF_HOP_WG] = "wireguard",
+		[MF_HOP_NONE] = "none",    [MF_HOP_DROP] = "drop",      [MF_HOP_REJECT] = "reject",
+		[MF_HOP_WG] = "wireguard", [MF_HOP_SESSION] = "direct",
 	};
 	struct route_walk *w = ctx;
 	const struct mf_next_hop *h = &w->snap->hop[hop];
@@ -31,7 +29,7 @@ static bool route_row(void *ctx, const struct mf_prefix *prefix, uint32_t hop,
 	if (!w->left--)
 		return false;
 	mf_cell_prefix(w->r, prefix);
-	mf_cell_text(w->r, h->kind == MF_HOP_WG ? h->name : kind[h->kind]);
+	mf_cell_text(w->r, *h->name ? h->name : kind[h->kind]);
 	mf_cell_text(w->r, kind[h->kind]);
 	if (origin->file) {
 		mf_cell_textf(w->r, "%s:%u", origin->file, origin->line);
@@ -113,6 +111,20 @@ static void counter_row(void *to, const char *group, const char *name, uint64_t 
 	mf_cell_text(w->r, text ? text : "");
 }
 
+static void host_counters(struct mf_control *c, struct counter_walk *w)
+{
+	struct mf_host_counters host;
+	struct mf_tcp_counters tcp;
+
+	mf_engine_host_counters(c->engine, &host, &tcp);
+#define X(name, text) counter_row(w, "sessions", #name, host.name, text);
+	MF_HOST_COUNTER_LIST(X)
+#undef X
+#define X(name, text) counter_row(w, "tcp", #name, tcp.name, text);
+	MF_TCP_COUNTER_LIST(X)
+#undef X
+}
+
 void mf_report_nodes(struct mf_control *c, struct mf_report *r, bool all)
 {
 	static const struct mf_column node_column[] = {
@@ -131,6 +143,12 @@ void mf_report_nodes(struct mf_control *c, struct mf_report *r, bool all)
 		{ "value", "value", MF_CELL_COUNT },
 		{ "text", "counts", MF_CELL_TEXT },
 	};
+	static const struct mf_column host_column[] = {
+		{ "part", "part", MF_CELL_TEXT },
+		{ "counter", "counter", MF_CELL_TEXT },
+		{ "value", "value", MF_CELL_COUNT },
+		{ "text", "counts", MF_CELL_TEXT },
+	};
 	struct counter_walk w = { r, all };
 	unsigned workers = mf_engine_worker_count(c->engine);
 	uint32_t n = mf_engine_worker(c->engine, 0)->graph.n_nodes;
@@ -140,6 +158,9 @@ void mf_report_nodes(struct mf_control *c, struct mf_report *r, bool all)
 	for (uint32_t i = 0; i < n; i++)
 		for (unsigned k = 0; k < workers; k++)
 			node_row(r, &mf_engine_worker(c->engine, k)->graph.node[i], k, all);
+	mf_report_table(r, "host_stack", "Host stack", host_column, MF_ARRAY_LEN(host_column),
+			"it has had no session yet");
+	host_counters(c, &w);
 	if (!c->host.counters)
 		return;
 	mf_report_table(r, "ports", "Ports", port_column, MF_ARRAY_LEN(port_column),

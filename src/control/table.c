@@ -58,6 +58,11 @@ bool mf_report_failed(const struct mf_report *r)
 	return r->failed || r->texts.failed;
 }
 
+void mf_report_fail(struct mf_report *r)
+{
+	r->failed = true;
+}
+
 /* Room for one more element; NULL: out of memory. */
 static void *grow(struct mf_report *r, void *list, size_t n, size_t *cap, size_t size)
 {
@@ -215,6 +220,22 @@ void mf_cell_none(struct mf_report *r)
 
 	if (c)
 		c->none = true;
+}
+
+void mf_fact_text(struct mf_report *r, const char *key, const char *title, const char *text)
+{
+	mf_report_fact(r, key, title, MF_CELL_TEXT);
+	if (text)
+		mf_cell_text(r, text);
+	else
+		mf_cell_none(r);
+}
+
+void mf_fact_u64(struct mf_report *r, const char *key, const char *title, enum mf_cell_kind kind,
+		 uint64_t v)
+{
+	mf_report_fact(r, key, title, kind);
+	mf_cell_u64(r, v);
 }
 
 void mf_cell_addr(struct mf_report *r, const struct mf_addr *a)

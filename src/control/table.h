@@ -38,9 +38,15 @@ struct mf_report;
 struct mf_report *mf_report_new(void);
 void mf_report_free(struct mf_report *r);
 bool mf_report_failed(const struct mf_report *r);
+/* Sets that flag, for whoever ran out of memory on the way to a cell. */
+void mf_report_fail(struct mf_report *r);
 
 /* A fact: its column and then its cell, with one of the functions below. */
 void mf_report_fact(struct mf_report *r, const char *key, const char *title, enum mf_cell_kind kind);
+/* The same with its cell; text NULL: no value. */
+void mf_fact_text(struct mf_report *r, const char *key, const char *title, const char *text);
+void mf_fact_u64(struct mf_report *r, const char *key, const char *title, enum mf_cell_kind kind,
+		 uint64_t v);
 /* A table with the heading `title` (NULL: none) that is the array `key`. The columns are only referred
  * to and must outlive the report. `empty` is what the text says when there is no row (NULL: nothing). */
 void mf_report_table(struct mf_report *r, const char *key, const char *title,

@@ -73,6 +73,10 @@ const char *mf_unit_duration(mf_nsec t, char out[MF_UNIT_STRLEN])
 		}
 	if (s)
 		snprintf(out, MF_UNIT_STRLEN, "%" PRIu64 " s", s);
+	else if (t && t < MF_MSEC)
+		snprintf(out, MF_UNIT_STRLEN, "%" PRIu64 " \u00b5s", (uint64_t)(t / 1000));
+	else if (t && t < 10 * MF_MSEC)
+		snprintf(out, MF_UNIT_STRLEN, "%.1f ms", (double)t / (double)MF_MSEC);
 	else
 		snprintf(out, MF_UNIT_STRLEN, "%" PRIu64 " ms", (uint64_t)(t / MF_MSEC));
 	return out;

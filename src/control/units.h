@@ -17,7 +17,7 @@ const char *mf_unit_bytes(uint64_t n, char out[MF_UNIT_STRLEN]);
 const char *mf_unit_count(uint64_t n, char out[MF_UNIT_STRLEN]);
 /* Bytes a second as "1.2 Gbit/s". */
 const char *mf_unit_rate(double bytes_per_second, char out[MF_UNIT_STRLEN]);
-/* "450 ms", "12 s", "3 min 5 s", "2 h 10 min", "5 d 3 h" */
+/* "85 µs", "4.2 ms", "450 ms", "12 s", "3 min 5 s", "2 h 10 min", "5 d 3 h" */
 const char *mf_unit_duration(mf_nsec t, char out[MF_UNIT_STRLEN]);
 
 #endif

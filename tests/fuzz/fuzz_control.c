@@ -26,10 +26,13 @@ static void facts(void *ctx, struct mf_control_facts *out)
 	out->name = "mint0";
 }
 
-static mf_err reload(void *ctx, mf_nsec now, struct mf_text *report)
+static mf_err reload(void *ctx, bool drop_sessions, mf_nsec now, struct mf_apply_report *changes,
+		     struct mf_text *report)
 {
 	(void)ctx;
+	(void)drop_sessions;
 	(void)now;
+	(void)changes;
 	mf_text_printf(report, "p.yaml:1:1: error: \"\\x1b\"\n");
 	return MF_E_MALFORMED;
 }
@@ -39,6 +42,41 @@ static void stop(void *ctx)
 	(void)ctx;
 }
 
+/* The far side of sessions never answers. */
+static mf_err open_stream(struct mf_outbound *o, struct mf_stream *s, const struct mf_target *to)
+{
+	(void)to;
+	s->impl = o;
+	return MF_OK;
+}
+
+static void close_stream(struct mf_stream *s, bool reset)
+{
+	(void)reset;
+	s->impl = NULL;
+}
+
+static const struct mf_outbound_ops silent_ops = {
+	.name = "silent",
+	.stream_open = open_stream,
+	.stream_close = close_stream,
+};
+static struct mf_outbound silent = { &silent_ops, NULL };
+
+static void direct(void *ctx, struct mf_control_direct *out)
+{
+	(void)ctx;
+	strcpy(out->device4, "eth0");
+}
+
+static enum mf_stream_error direct_for(void *ctx, const struct mf_addr *dst,
+				       char name[MF_CONTROL_DEVICE_STRLEN])
+{
+	(void)ctx;
+	strcpy(name, "eth0");
+	return dst->b[0] & 1 ? MF_STREAM_E_NONE : MF_STREAM_E_NET_UNREACHABLE;
+}
+
 static struct mf_control *open_control(void)
 {
 	struct mf_control_host host = {
@@ -46,11 +84,31 @@ static struct mf_control *open_control(void)
 		.facts = facts,
 		.reload = reload,
 		.stop = stop,
+		.direct = direct,
+		.direct_for = direct_for,
 	};
 
-	if (!net.side[0].engine)
-		testnet_open(&net, &(struct testnet_options){ .seed = 1 });
+	if (!net.side[0].engine) {
+		testnet_open(&net, &(struct testnet_options){
+					   .seed = 1,
+					   .routes = "    - { cidr: 0.0.0.0/0, to: direct }\n" });
+		mf_worker_set_direct(mf_engine_worker(net.side[0].engine, 0), &silent);
+	}
 	return mf_control_new(net.side[0].engine, &host);
+}
+
+/* So that there is one to be told of and to be closed: 10.9.0.1:1234 to 192.0.2.1:443. */
+static void begin_session(void)
+{
+	struct testnet_item *answer;
+	uint8_t pkt[64];
+
+	testnet_app_send(&net.side[0], pkt,
+			 testnet_tcp4(pkt, "10.9.0.1", "192.0.2.1", 1234, 443, 1, 0, 2, "", 0), 0,
+			 0, false, 0, 0);
+	testnet_settle(&net);
+	while ((answer = testnet_app_recv(&net.side[0])))
+		free(answer);
 }
 
 static void check_answers(const struct mf_text *out)
@@ -95,6 +153,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	bool open = true;
 
 	MF_ASSERT(conn);
+	begin_session();
 	for (size_t at = 1; at < size && open; at += step) {
 		open = mf_control_input(conn, data + at, mf_min(step, size - at), net.now);
 		drain(conn, &all);

@@ -40,10 +40,14 @@ static void facts(void *ctx, struct mf_control_facts *out)
 	};
 }
 
-static mf_err reload(void *ctx, mf_nsec now, struct mf_text *report)
+static mf_err reload(void *ctx, bool drop_sessions, mf_nsec now, struct mf_apply_report *changes,
+		     struct mf_text *report)
 {
 	(void)ctx;
 	(void)now;
+	changes->sessions_kept = 7;
+	changes->sessions_moved = drop_sessions ? 0 : 2;
+	changes->sessions_closed = drop_sessions ? 2 : 0;
 	mf_text_printf(report,
 		       reloads++ ? "p.yaml:3:1: error: no\np.yaml:4:1: error: no\n" : "all good\n");
 	return reloads > 1 ? MF_E_MALFORMED : MF_OK;
@@ -458,14 +462,29 @@ static void test_why_outside(void **state)
 
 static void test_tables_of_later_versions(void **state)
 {
-	json_t *v = ask("{\"cmd\":\"show\",\"table\":\"sessions\",\"json\":true}\n");
+	json_t *v = ask("{\"cmd\":\"show\",\"table\":\"dns-cache\",\"json\":true}\n");
 
 	(void)state;
-	assert_true(json_is_array(json_object_get(v, "sessions")));
+	assert_true(json_is_array(json_object_get(v, "dns-cache")));
 	assert_int_equal(json_array_size(json_object_get(v, "notes")), 1);
 	json_decref(v);
-	v = ask("{\"cmd\":\"show\",\"table\":\"dns-cache\",\"json\":true}\n");
-	assert_true(json_is_array(json_object_get(v, "dns-cache")));
+}
+
+/* What a reload has done, in numbers; a wish to end sessions reaches the program. */
+static void test_reload(void **state)
+{
+	json_t *v = ask("{\"cmd\":\"reload\",\"json\":true}\n");
+
+	(void)state;
+	assert_string_equal(text_at(v, "report"), "all good\n");
+	assert_int_equal(json_integer_value(json_object_get(v, "sessions_kept")), 7);
+	assert_int_equal(json_integer_value(json_object_get(v, "sessions_moved")), 2);
+	assert_int_equal(json_integer_value(json_object_get(v, "sessions_closed")), 0);
+	json_decref(v);
+	reloads = 0;
+	v = ask("{\"cmd\":\"reload\",\"json\":true,\"drop_sessions\":true}\n");
+	assert_int_equal(json_integer_value(json_object_get(v, "sessions_moved")), 0);
+	assert_int_equal(json_integer_value(json_object_get(v, "sessions_closed")), 2);
 	json_decref(v);
 }
 
@@ -767,6 +786,7 @@ int main(void)
 		NET(test_why_is_true),
 		NET(test_why_outside),
 		NET(test_tables_of_later_versions),
+		NET(test_reload),
 		NET(test_no_key_in_any_answer),
 		NET(test_many_requests_in_pieces),
 		NET(test_too_long_a_request),

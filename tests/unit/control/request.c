@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "control/request.h"
 
+#include "base/json.h"
 #include "unit.h"
 
 static struct mf_request q;
@@ -45,6 +46,61 @@ static void test_good_requests(void **state)
 	assert_int_equal(q.snaplen, MF_REQUEST_SNAPLEN_MAX);
 }
 
+static void test_sessions(void **state)
+{
+	struct mf_errbuf eb;
+
+	(void)state;
+	assert_int_equal(parse("{\"cmd\":\"show\",\"table\":\"sessions\"}", &eb), MF_OK);
+	assert_false(q.filtered);
+	assert_int_equal(parse("{\"cmd\":\"show\",\"table\":\"sessions\",\"proto\":\"icmp\","
+			       "\"via\":\"direct\",\"app\":\"10.66.0.0/16\",\"to\":\":443\","
+			       "\"state\":\"time-wait\",\"kept\":true}",
+			       &eb),
+			 MF_OK);
+	assert_true(q.filtered && q.sessions.kept);
+	assert_int_equal(q.sessions.proto, MF_PROTO_ICMP);
+	assert_string_equal(q.sessions.via, "direct");
+	assert_int_equal(q.sessions.app.prefix.len, 16);
+	assert_int_equal(q.sessions.to.port, 443);
+	assert_int_equal(q.sessions.state, MF_SESSION_TIME_WAIT);
+	assert_int_equal(parse("{\"cmd\":\"close\",\"to\":\"192.0.2.1\"}", &eb), MF_OK);
+	assert_true(q.filtered);
+	assert_int_equal(parse("{\"cmd\":\"close\",\"all\":true}", &eb), MF_OK);
+	assert_false(q.filtered);
+	/* One that is named twice is meant once. */
+	assert_int_equal(
+		parse("{\"cmd\":\"close\",\"sessions\":[\"0-1-2\",\"3-4-5\",\"0-1-2\"]}", &eb),
+		MF_OK);
+	assert_int_equal(q.n_ids, 2);
+	assert_int_equal(q.id[1].worker, 3);
+	assert_int_equal(parse("{\"cmd\":\"why\",\"session\":\"0-1-2\"}", &eb), MF_OK);
+	assert_int_equal(q.n_ids, 1);
+	assert_int_equal(q.address.family, MF_AF_NONE);
+	assert_int_equal(parse("{\"cmd\":\"reload\",\"drop_sessions\":true}", &eb), MF_OK);
+	assert_true(q.drop_sessions);
+	assert_int_equal(parse("{\"cmd\":\"reload\"}", &eb), MF_OK);
+	assert_false(q.drop_sessions);
+}
+
+/* As many ids as fit, and one more. */
+static void test_many_ids(void **state)
+{
+	struct mf_text line = { 0 };
+	struct mf_errbuf eb;
+
+	(void)state;
+	for (unsigned n = MF_REQUEST_IDS_MAX; n <= MF_REQUEST_IDS_MAX + 1; n++) {
+		mf_text_printf(&line, "{\"cmd\":\"close\",\"sessions\":[");
+		for (unsigned i = 0; i < n; i++)
+			mf_text_printf(&line, "%s\"0-%u-1\"", i ? "," : "", i);
+		mf_text_printf(&line, "]}");
+		assert_int_equal(parse(line.s, &eb),
+				 n == MF_REQUEST_IDS_MAX ? MF_OK : MF_E_MALFORMED);
+		mf_text_free(&line);
+	}
+}
+
 static void test_every_table_has_its_name(void **state)
 {
 	struct mf_errbuf eb;
@@ -79,6 +135,31 @@ static void test_bad_requests(void **state)
 		{ "{\"cmd\":\"show\",\"table\":\"keys\"}", "\"table\" must be" },
 		{ "{\"cmd\":\"show\",\"table\":null}", "\"table\" must be" },
 		{ "{\"cmd\":\"why\"}", "needs a key \"address\"" },
+		{ "{\"cmd\":\"why\",\"address\":\"10.0.0.1\",\"session\":\"0-1-2\"}",
+		  "\"address\" or a key \"session\"" },
+		{ "{\"cmd\":\"why\",\"session\":\"0-1\"}", "\"session\" must be" },
+		{ "{\"cmd\":\"why\",\"session\":17}", "\"session\" must be" },
+		{ "{\"cmd\":\"show\",\"table\":\"routes\",\"via\":\"direct\"}",
+		  "only \"sessions\"" },
+		{ "{\"cmd\":\"show\",\"table\":\"sessions\",\"sessions\":[\"0-1-2\"]}",
+		  "no key \"sessions\"" },
+		{ "{\"cmd\":\"close\"}", "needs either" },
+		{ "{\"cmd\":\"close\",\"all\":false}", "needs either" },
+		{ "{\"cmd\":\"close\",\"all\":true,\"via\":\"direct\"}", "needs either" },
+		{ "{\"cmd\":\"close\",\"sessions\":[\"0-1-2\"],\"proto\":\"tcp\"}",
+		  "needs either" },
+		{ "{\"cmd\":\"close\",\"sessions\":[]}", "\"sessions\" must be" },
+		{ "{\"cmd\":\"close\",\"sessions\":\"0-1-2\"}", "\"sessions\" must be" },
+		{ "{\"cmd\":\"close\",\"sessions\":[\"0-1-2\",7]}", "\"sessions\" must be" },
+		{ "{\"cmd\":\"close\",\"proto\":\"sctp\"}", "\"proto\" must be" },
+		{ "{\"cmd\":\"close\",\"via\":\"a b\"}", "\"via\" must be" },
+		{ "{\"cmd\":\"close\",\"app\":\"example.net\"}", "\"app\" must be" },
+		{ "{\"cmd\":\"close\",\"to\":443}", "\"to\" must be" },
+		{ "{\"cmd\":\"close\",\"state\":\"free\"}", "\"state\" must be" },
+		{ "{\"cmd\":\"close\",\"kept\":false}", "\"kept\" must be" },
+		{ "{\"cmd\":\"status\",\"via\":\"direct\"}", "no key \"via\"" },
+		{ "{\"cmd\":\"reload\",\"drop_sessions\":1}", "\"drop_sessions\" must be" },
+		{ "{\"cmd\":\"stop\",\"drop_sessions\":true}", "no key \"drop_sessions\"" },
 		{ "{\"cmd\":\"why\",\"address\":\"10.0.0.1/8\"}", "\"address\" must be" },
 		{ "{\"cmd\":\"why\",\"address\":[\"10.0.0.1\"]}", "\"address\" must be" },
 		{ "{\"cmd\":\"capture\",\"snaplen\":63}", "\"snaplen\" must be" },
@@ -126,6 +207,8 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_good_requests),
+		cmocka_unit_test(test_sessions),
+		cmocka_unit_test(test_many_ids),
 		cmocka_unit_test(test_every_table_has_its_name),
 		cmocka_unit_test(test_bad_requests),
 		cmocka_unit_test(test_length_counts),

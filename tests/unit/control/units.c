@@ -58,6 +58,11 @@ static void test_durations(void **state)
 
 	(void)state;
 	assert_string_equal(mf_unit_duration(0, out), "0 ms");
+	assert_string_equal(mf_unit_duration(85 * MF_USEC, out), "85 \u00b5s");
+	assert_string_equal(mf_unit_duration(MF_MSEC - 1, out), "999 \u00b5s");
+	assert_string_equal(mf_unit_duration(MF_MSEC, out), "1.0 ms");
+	assert_string_equal(mf_unit_duration(4160 * MF_USEC, out), "4.2 ms");
+	assert_string_equal(mf_unit_duration(10 * MF_MSEC, out), "10 ms");
 	assert_string_equal(mf_unit_duration(999 * MF_MSEC, out), "999 ms");
 	assert_string_equal(mf_unit_duration(59 * MF_SEC, out), "59 s");
 	assert_string_equal(mf_unit_duration(185 * MF_SEC, out), "3 min 5 s");
