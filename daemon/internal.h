@@ -69,6 +69,10 @@ struct mf_daemon {
 	struct mf_udp_handle *udp;
 	struct mf_tun_input *tun_inputs[MF_WORKERS_MAX];
 
+	/* direct.c */
+	struct mf_egress *egress;
+	atomic_bool echo_refused; /* the log has been told */
+
 	/* sockets.c */
 	struct mf_listener *listeners;
 	struct mf_conn *conns;

@@ -3,6 +3,7 @@
 
 #include <stdlib.h>
 
+#include "daemon/direct.h"
 #include "daemon/names.h"
 #include "platform/clock.h"
 #include "platform/udp.h"
@@ -260,6 +261,7 @@ static void forget_own_changes(struct mf_daemon *d)
 
 	if (kinds & MF_NETMON_TUN_DELETED)
 		atomic_store(&d->tun_gone, true);
+	mf_direct_network_changed(d, kinds);
 }
 
 mf_err mf_network_routes(struct mf_daemon *d, struct mf_errbuf *eb)
@@ -369,6 +371,7 @@ static void netmon_ready(struct mf_daemon *d, struct mf_source *s, uint32_t even
 	if (kinds & MF_NETMON_TUN_DOWN)
 		mf_logf(&d->log, MF_LOG_WARN, "tunnel %s was set down by somebody: nothing passes",
 			mf_tun_name(d->tun));
+	mf_direct_network_changed(d, kinds);
 	if (kinds & (MF_NETMON_TUN_UP | MF_NETMON_OVERRUN))
 		routes_again(d, "it came up again");
 	else if (kinds & MF_NETMON_RULES)
@@ -426,6 +429,7 @@ mf_err mf_network_change(struct mf_daemon *d, const struct mf_config *old, struc
 		err = err ? err : one;
 	}
 	d->paths = fingerprint(d);
+	mf_direct_configure(d);
 	return err;
 }
 

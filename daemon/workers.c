@@ -4,10 +4,11 @@
 #include <stdio.h>
 #include <stdlib.h>
 
+#include "daemon/direct.h"
 #include "platform/clock.h"
 #include "platform/thread.h"
 
-enum { EVENTS = 32, AUTO_MAX = 4 };
+enum { AUTO_MAX = 4 };
 
 /* One for each processor up to four: more would share one memory budget into pools that are too small
  * for super-packets, and four seal what a 10 Gbit/s link carries. */
@@ -61,6 +62,13 @@ mf_err mf_input_add(struct mf_input *in, struct mf_worker_thread *t, int fd)
 	return mf_poller_add(t->poller, fd, (uint64_t)(uintptr_t)in, MF_POLL_READ);
 }
 
+mf_err mf_input_watch(struct mf_input *in, struct mf_worker_thread *t, int fd, uint32_t want)
+{
+	in->thread = t;
+	in->fd = fd;
+	return mf_poller_add(t->poller, fd, (uint64_t)(uintptr_t)in, want);
+}
+
 void mf_input_remove(struct mf_input *in)
 {
 	atomic_fetch_sub(&in->thread->n_inputs, 1);
@@ -68,18 +76,23 @@ void mf_input_remove(struct mf_input *in)
 	in->hot = false;
 }
 
-static void look(struct mf_worker_thread *t, mf_nsec timeout)
+void mf_workers_look(struct mf_worker_thread *t, mf_nsec timeout)
 {
-	struct mf_poll_event ev[EVENTS];
-	size_t n = mf_poller_wait(t->poller, ev, EVENTS, timeout);
+	struct mf_poll_event ev[MF_POLL_EVENTS_MAX];
+	size_t n = mf_poller_wait(t->poller, ev, MF_POLL_EVENTS_MAX, timeout);
 
 	for (size_t i = 0; i < n; i++) {
 		struct mf_input *in = (struct mf_input *)(uintptr_t)ev[i].token;
 
+		if (in->ready) {
+			in->ready(in, ev[i].ready);
+			continue;
+		}
 		in->hot = true;
 		if ((ev[i].ready & MF_POLL_ERROR) && in->broken)
 			in->broken(in);
 	}
+	mf_direct_look(t->direct);
 }
 
 static void run(void *arg)
@@ -94,14 +107,16 @@ static void run(void *arg)
 		if (mf_worker_pass(w, now)) {
 			/* After the first pass there is nothing to look at: the next one ends it or not. */
 			if (busy)
-				look(t, 0);
+				mf_workers_look(t, 0);
 			busy = true;
 			continue;
 		}
 		busy = false;
 		if (!mf_worker_sleep(w, &deadline))
 			continue;
-		look(t, deadline == MF_NEVER ? MF_NEVER : deadline > now ? deadline - now : 0);
+		mf_workers_look(t, deadline == MF_NEVER ? MF_NEVER
+				   : deadline > now     ? deadline - now
+							: 0);
 		mf_worker_wake(w);
 	}
 }

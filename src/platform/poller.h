@@ -10,8 +10,10 @@
 enum mf_poll_ready {
 	MF_POLL_READ = 1 << 0,
 	MF_POLL_WRITE = 1 << 1,
-	MF_POLL_ERROR = 1 << 2, /* error or hang-up; reported whether asked for or not */
-	MF_POLL_END = 1 << 3,   /* the other side sends no more (there may be bytes before that) */
+	MF_POLL_ERROR = 1 << 2,  /* error or hang-up; reported whether asked for or not */
+	MF_POLL_END = 1 << 3,    /* the other side sends no more (there may be bytes before that) */
+	MF_POLL_FAULT = 1 << 5,  /* with ERROR: not a hang-up, an error waits in the socket */
+	MF_POLL_URGENT = 1 << 6, /* with END: a read will stop before an urgent byte */
 	/* Only asked for: reported once when it becomes so, not as long as it is so. */
 	MF_POLL_EDGE = 1 << 4,
 };

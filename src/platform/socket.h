@@ -25,8 +25,11 @@ MF_MUST_CHECK int mf_socket_connect(const struct mf_socket_options *o, const str
 /* Sends from the first span on; returns how many bytes the kernel took. Less than all: wait for WRITE, unless
  * `*why` is not MF_STREAM_E_NONE: then no more will be taken. */
 size_t mf_socket_send(int fd, const struct mf_span *v, size_t n, enum mf_stream_error *why);
-/* Receives into the first room, then the next; returns as stream_read does (host/outbound.h). */
+/* Receives into the first room, then the next (1024 of them, none empty); returns as stream_read does
+ * (host/outbound.h). */
 ptrdiff_t mf_socket_recv(int fd, const struct mf_room *v, size_t n, enum mf_stream_error *why);
+/* Urgent bytes are bytes like others (RFC 6093); after MF_POLL_URGENT, and before the next read. */
+void mf_socket_urgent_inline(int fd);
 /* Nothing more will be sent. */
 void mf_socket_shutdown(int fd);
 /* With `reset` the other side gets a RST whatever has been sent, else the end, after what has been sent. */

@@ -58,7 +58,7 @@ static mf_err control(struct mf_poller *p, int op, int fd, uint64_t token, uint3
 	if (want & MF_POLL_WRITE)
 		ev.events |= EPOLLOUT;
 	if (want & MF_POLL_END)
-		ev.events |= EPOLLRDHUP;
+		ev.events |= EPOLLRDHUP | EPOLLPRI;
 	if (want & MF_POLL_EDGE)
 		ev.events |= EPOLLET;
 	if (epoll_ctl(p->epoll, op, fd, &ev) == 0)
@@ -114,7 +114,8 @@ static uint32_t ready_of(uint32_t events)
 {
 	return (events & EPOLLIN ? MF_POLL_READ : 0u) | (events & EPOLLOUT ? MF_POLL_WRITE : 0u) |
 	       (events & (EPOLLERR | EPOLLHUP) ? MF_POLL_ERROR : 0u) |
-	       (events & EPOLLRDHUP ? MF_POLL_END : 0u);
+	       (events & EPOLLERR ? MF_POLL_FAULT : 0u) | (events & EPOLLRDHUP ? MF_POLL_END : 0u) |
+	       (events & EPOLLPRI ? MF_POLL_URGENT : 0u);
 }
 
 size_t mf_poller_wait(struct mf_poller *p, struct mf_poll_event *out, size_t max, mf_nsec timeout)

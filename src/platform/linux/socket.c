@@ -187,6 +187,11 @@ ptrdiff_t mf_socket_recv(int fd, const struct mf_room *v, size_t n, enum mf_stre
 	return MF_STREAM_ERR;
 }
 
+void mf_socket_urgent_inline(int fd)
+{
+	(void)mf_socket_set(fd, SOL_SOCKET, SO_OOBINLINE, 1);
+}
+
 void mf_socket_shutdown(int fd)
 {
 	(void)shutdown(fd, SHUT_WR);
