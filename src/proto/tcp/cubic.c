@@ -97,8 +97,10 @@ static void hystart(struct mf_tcp_cubic *c, uint32_t una, uint32_t nxt, mf_nsec 
 	judge_round(c);
 	if ((int32_t)(una - c->round_end) < 0)
 		return;
-	if (c->in_css && ++c->css_rounds >= CSS_ROUNDS)
+	if (c->in_css && ++c->css_rounds >= CSS_ROUNDS) {
+		c->in_css = false;
 		c->ssthresh = c->cwnd;
+	}
 	begin_round(c, nxt);
 }
 
@@ -233,6 +235,7 @@ void mf_tcp_cubic_loss(struct mf_tcp_cubic *c, uint32_t in_flight)
 			   : c->cwnd;
 	v->cwnd_prior = c->cwnd;
 	v->start = 0;
+	c->in_css = false; /* only the first slow start feels its way */
 	c->ssthresh = (uint32_t)mf_max(flight * BETA_NUM / BETA_DEN, 2 * (size_t)c->mss);
 }
 

@@ -333,6 +333,27 @@ static void test_shorter_again_resumes_slow_start(void **state)
 	assert_int_equal(f.c.ssthresh, UINT32_MAX);
 }
 
+/* A loss in the middle of it: from then on slow start doubles. */
+static void test_loss_ends_conservative_slow_start(void **state)
+{
+	struct flow f = flow(80 * MF_MSEC);
+	uint32_t cwnd;
+
+	(void)state;
+	round_trip(&f);
+	round_trip(&f);
+	f.rtt = 101 * MF_MSEC;
+	round_trip(&f);
+	round_trip(&f);
+	assert_true(f.c.in_css);
+	mf_tcp_cubic_timeout(&f.c, f.c.cwnd);
+	for (int i = 0; i < 4; i++) {
+		cwnd = f.c.cwnd;
+		round_trip(&f);
+		assert_int_equal(f.c.cwnd, 2 * cwnd);
+	}
+}
+
 /* Too few samples tell nothing: one ACK in each round. */
 static void test_few_samples(void **state)
 {
@@ -413,6 +434,7 @@ int main(void)
 		cmocka_unit_test(test_slow_start_doubles),
 		cmocka_unit_test(test_longer_round_trips_end_slow_start),
 		cmocka_unit_test(test_shorter_again_resumes_slow_start),
+		cmocka_unit_test(test_loss_ends_conservative_slow_start),
 		cmocka_unit_test(test_few_samples),
 		cmocka_unit_test(test_mss_change),
 		cmocka_unit_test(test_stays_within_bounds),
