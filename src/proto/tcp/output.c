@@ -229,6 +229,8 @@ static uint32_t fit_window(struct mf_tcp *c, uint32_t n)
 
 static void send_new(struct mf_tcp *c, uint32_t chunk, mf_nsec now)
 {
+	uint32_t before = c->snd_nxt;
+
 	c->flags &= ~(uint32_t)(MF_TCP_F_CWND_LIMITED | MF_TCP_F_WND_LIMITED);
 	while (c->unsent) {
 		uint32_t n = mf_tcp_pkt_end(c->unsent) - c->snd_nxt;
@@ -246,7 +248,9 @@ static void send_new(struct mf_tcp *c, uint32_t chunk, mf_nsec now)
 	if (!(c->flags & MF_TCP_F_WND_LIMITED) && c->cubic.cwnd < c->cubic.ssthresh &&
 	    mf_tcp_pipe(c) >= c->cubic.cwnd / 2)
 		c->flags |= MF_TCP_F_CWND_LIMITED;
-	mf_tcp_set_xmit_timer(c, false, now);
+	/* The tail is probed a while after something was sent, not after we last looked. */
+	if (c->snd_nxt != before || c->snd_una == c->snd_nxt || c->xmit_kind == MF_TCP_XMIT_NONE)
+		mf_tcp_set_xmit_timer(c, false, now);
 }
 
 /* ---- probes ---- */
