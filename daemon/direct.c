@@ -122,10 +122,8 @@ static void tell_device(struct mf_daemon *d)
 		*now.ip4 ? now.ip4 : "no device", *now.ip6 ? now.ip6 : "no device");
 }
 
-mf_err mf_direct_open(struct mf_daemon *d, struct mf_errbuf *eb)
+mf_err mf_direct_open(struct mf_daemon *d, uint32_t max, struct mf_errbuf *eb)
 {
-	uint32_t max = d->config->sessions.max;
-
 	warn_limit(d, max);
 	/* The mark also with routes of the user's own, whose rules may know it. */
 	d->egress =

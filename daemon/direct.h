@@ -19,8 +19,9 @@ struct mf_worker_thread;
 /* ---- Main thread --------------------------------------------------------------------------------- */
 
 /* Makes d->egress and one for each of d->n_workers workers (struct mf_worker_thread.direct), as d->config
- * says, and raises the limit of descriptors. After mf_network_open, before the workers run. */
-MF_MUST_CHECK mf_err mf_direct_open(struct mf_daemon *d, struct mf_errbuf *eb);
+ * says, and raises the limit of descriptors. `max` sockets at a time, of all workers together. After
+ * mf_network_open, before the workers run. */
+MF_MUST_CHECK mf_err mf_direct_open(struct mf_daemon *d, uint32_t max, struct mf_errbuf *eb);
 /* The outbound of worker i, for mf_worker_set_direct. */
 struct mf_outbound *mf_direct_outbound(struct mf_daemon *d, unsigned worker);
 /* d->config has changed. */

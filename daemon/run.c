@@ -12,6 +12,7 @@
 
 #include "crypto/aead.h"
 #include "daemon/daemon.h"
+#include "daemon/direct.h"
 #include "daemon/host.h"
 #include "daemon/names.h"
 #include "daemon/network.h"
@@ -326,6 +327,10 @@ static mf_err start_engine(struct mf_daemon *d, struct mf_errbuf *eb)
 	if (!err)
 		err = mf_ports_add_tun(d, eb);
 	if (!err)
+		err = mf_direct_open(d, mf_engine_sessions_max(d->engine), eb);
+	for (unsigned i = 0; i < d->n_workers && !err; i++)
+		mf_worker_set_direct(mf_engine_worker(d->engine, i), mf_direct_outbound(d, i));
+	if (!err)
 		err = mf_engine_apply(d->engine, d->config, mf_clock_now(), &report, eb);
 	if (err)
 		return err;
@@ -424,11 +429,13 @@ static void stop(struct mf_daemon *d)
 	d->route = NULL;
 	mf_workers_stop(d);
 	mf_ports_release(d);
+	mf_direct_release(d);
 	if (d->control)
 		mf_sockets_flush(d);
 	mf_sockets_close(d);
 	mf_control_free(d->control);
 	mf_engine_free(d->engine);
+	mf_direct_close(d);
 	mf_names_free(d->names);
 	mf_ports_fini(d);
 	mf_network_close(d);

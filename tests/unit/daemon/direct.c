@@ -38,7 +38,7 @@ static int begin(void **state)
 	(void)state;
 	if (cannot)
 		return 0;
-	config = (struct mf_config){ .sessions.max = MAX };
+	config = (struct mf_config){ 0 };
 	config.tunnel.offload.gso = config.tunnel.offload.gro = true;
 	d.config = &config;
 	d.log = (struct mf_log){ log_line, NULL, MF_LOG_INFO };
@@ -46,7 +46,7 @@ static int begin(void **state)
 	d.n_workers = 1;
 	last_line[0] = '\0';
 	thread = (struct mf_worker_thread){ .daemon = &d, .poller = mf_poller_new() };
-	if (mf_direct_open(&d, &eb))
+	if (mf_direct_open(&d, MAX, &eb))
 		fail_msg("%s", eb.text);
 	return 0;
 }
