@@ -323,9 +323,10 @@ static struct mf_config *profile(const struct testnet_options *o, unsigned i)
 		       o->tunnel[i] ? o->tunnel[i] : inside[i]);
 	write_wg0(&text, o, i);
 	mf_text_printf(
-		&text, "%s%s%s%sapp_routing:\n  enabled: true\n  routes:\n%s",
+		&text, "%s%s%s%s%s%s%sapp_routing:\n  enabled: true\n  routes:\n%s",
 		o->interfaces ? o->interfaces : "", o->limits ? "limits: " : "",
-		o->limits ? o->limits : "", o->limits ? "\n" : "",
+		o->limits ? o->limits : "", o->limits ? "\n" : "", o->sessions ? "sessions: " : "",
+		o->sessions ? o->sessions : "", o->sessions ? "\n" : "",
 		o->routes ? o->routes : "    - { cidr: 0.0.0.0/0, to: wg0 }\n    - { cidr: \"::/0\", to: wg0 }\n");
 	if (mf_config_parse(text.s, text.len, "testnet.yaml", 0, &cfg, &errs)) {
 		mf_config_errors_print(&errs, &out);
@@ -354,6 +355,7 @@ static void open_side(struct testnet *t, const struct testnet_options *o, unsign
 	struct mf_engine_options eo = {
 		.n_workers = o->n_workers ? o->n_workers : 1,
 		.memory = o->memory ? o->memory : 48 << 20,
+		.sessions = o->max_sessions,
 		.aead = o->aead,
 		.merge_tcp = !o->no_merge,
 		.merge_udp = !o->no_merge,

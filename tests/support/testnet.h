@@ -77,10 +77,12 @@ struct testnet_options {
 	const char *tunnel[TESTNET_SIDES]; /* tunnel address; NULL: 10.9.0.1 / 10.9.0.2 */
 	const char *interfaces;            /* YAML of more interfaces, for both sides */
 	const char *limits;                /* YAML of `limits`, in one line */
+	const char *sessions;              /* the same of `sessions` */
 	uint32_t mtu;
 	uint32_t fwmark;              /* of wg0; 0: none */
 	uint16_t port[TESTNET_SIDES]; /* of wg0; 0: 51000, 51001 */
 	uint64_t memory;              /* of each engine; 0: 48 MiB */
+	uint32_t max_sessions;        /* of each engine; 0: the default */
 	bool outside6;                /* the wire between them is IPv6 */
 	bool no_peer;                 /* wg0 has no peer */
 	/* Instead of all that is above about profiles; NULL: the one made from it. Read, not kept. */

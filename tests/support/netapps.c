@@ -1,0 +1,277 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * netapps - see netapps.h.
+ */
+#include "support/netapps.h"
+
+#include <stdlib.h>
+
+#include "wire/ip.h"
+#include "wire/tcp.h"
+
+enum { MAX_ROUNDS = 100000, SMALL = 1024, LARGE = 128 };
+
+/* ---- Segments -------------------------------------------------------------------------------------- */
+
+static void emit(void *ctx, struct mf_tcp *c, struct mf_pkt *p)
+{
+	struct netapps *n = ctx;
+	uint8_t *bytes = malloc(mf_pkt_len(p));
+	size_t len = bytes ? mf_pkt_gather(p, bytes, mf_pkt_len(p)) : 0;
+
+	(void)c;
+	MF_ASSERT(len);
+	testnet_app_send(n->side, bytes, (uint32_t)len, p->gso_type, p->gso_size,
+			 p->flags & MF_PKT_NEEDS_CSUM, p->csum_start, p->csum_offset);
+	free(bytes);
+	mf_pkt_free(p);
+}
+
+static struct mf_pkt *packet_of(struct netapps *n, const struct testnet_item *i)
+{
+	struct mf_pkt *p = i->len <= MF_PKT_SMALL_MAX ? mf_pkt_small(n->pool) : mf_pkt_large(n->pool);
+
+	MF_ASSERT(p);
+	memcpy(p->data, i->bytes, i->len);
+	p->len = i->len;
+	p->gso_type = i->gso_type;
+	p->gso_size = i->gso_size;
+	p->segments = i->segments;
+	if (i->needs_csum) {
+		p->flags |= MF_PKT_NEEDS_CSUM;
+		p->csum_start = i->csum_start;
+		p->csum_offset = i->csum_offset;
+	}
+	return p;
+}
+
+static struct netapp *app_of(const struct netapps *n, const struct mf_pkt *p)
+{
+	const struct mf_tcp_hdr *t = (const void *)(p->data + p->l4_off);
+	struct mf_addr src = mf_ip_src(p), dst = mf_ip_dst(p);
+
+	if (p->l4_proto != MF_IPPROTO_TCP)
+		return NULL;
+	for (struct netapp *a = n->first; a; a = a->next)
+		if (mf_be16_get(t->dport) == a->local.port &&
+		    mf_be16_get(t->sport) == a->remote.port &&
+		    mf_addr_equal(&dst, &a->local.addr) && mf_addr_equal(&src, &a->remote.addr))
+			return a;
+	return NULL;
+}
+
+static void look(struct netapp *a)
+{
+	uint32_t ev = mf_tcp_events(&a->tcp);
+	struct mf_tcp_info info;
+
+	a->connected |= (ev & MF_TCP_EV_CONNECTED) != 0;
+	a->eof |= (ev & MF_TCP_EV_EOF) != 0;
+	if (!(ev & MF_TCP_EV_CLOSED))
+		return;
+	mf_tcp_info(&a->tcp, &info);
+	a->closed = true;
+	a->end = info.end;
+}
+
+static void deliver(struct netapps *n, struct testnet_item *i)
+{
+	struct mf_pkt *p = packet_of(n, i);
+	struct netapp *a;
+
+	MF_ASSERT(mf_ip_input(p) == MF_DROP_NONE && p->len == i->len);
+	MF_ASSERT(p->flags & MF_PKT_NEEDS_CSUM || p->l4_proto == MF_IPPROTO_ICMP ||
+		  mf_ip_l4_csum_ok(p));
+	a = app_of(n, p);
+	if (!a) {
+		mf_pkt_free(p);
+		*n->other_last = i;
+		n->other_last = &i->next;
+		return;
+	}
+	free(i);
+	if (mf_tcp_input(&n->env, &a->tcp, p, n->net->now) != MF_DROP_NONE)
+		mf_pkt_free(p);
+	look(a);
+}
+
+static void run_apps(struct netapps *n)
+{
+	mf_tcp_env_sweep(&n->env);
+	for (struct netapp *a = n->first; a; a = a->next) {
+		if (mf_tcp_deadline(&a->tcp) <= n->net->now)
+			mf_tcp_timeout(&n->env, &a->tcp, n->net->now);
+		mf_tcp_output(&n->env, &a->tcp, n->net->now);
+		look(a);
+	}
+}
+
+void netapps_settle(struct netapps *n)
+{
+	unsigned rounds = 0;
+
+	do {
+		struct testnet_item *i;
+
+		run_apps(n);
+		testnet_settle(n->net);
+		while ((i = testnet_app_recv(n->side)) != NULL)
+			deliver(n, i);
+		run_apps(n);
+		MF_ASSERT(testnet_balanced(n->side) && ++rounds < MAX_ROUNDS);
+	} while (n->side->tun_in.n);
+}
+
+void netapps_advance(struct netapps *n, mf_nsec by)
+{
+	mf_nsec end = n->net->now + by;
+
+	netapps_settle(n);
+	while (n->net->now < end) {
+		mf_nsec next = end;
+
+		for (struct netapp *a = n->first; a; a = a->next)
+			next = mf_min(next, mf_tcp_deadline(&a->tcp));
+		testnet_advance(n->net, next > n->net->now ? next - n->net->now : 1);
+		netapps_settle(n);
+	}
+}
+
+struct testnet_item *netapps_other(struct netapps *n)
+{
+	struct testnet_item *i = n->other;
+
+	if (!i)
+		return NULL;
+	n->other = i->next;
+	if (!n->other)
+		n->other_last = &n->other;
+	return i;
+}
+
+/* ---- Apps ------------------------------------------------------------------------------------------ */
+
+static uint8_t byte_at(uint64_t salt, uint64_t i)
+{
+	uint64_t z = (salt + i / 8) * 0x9e3779b97f4a7c15u;
+
+	return (uint8_t)((z ^ z >> 29) >> (i % 8 * 8));
+}
+
+struct netapp *netapp_connect(struct netapps *n, const char *local, const char *remote)
+{
+	struct mf_tcp_config cfg = { .mtu = 1420 };
+	struct netapp *a = calloc(1, sizeof(*a));
+
+	MF_ASSERT(a && mf_endpoint_parse(&a->local, local) == MF_OK &&
+		  mf_endpoint_parse(&a->remote, remote) == MF_OK);
+	a->all = n;
+	a->salt = mf_prng_u64(&n->net->prng);
+	a->next = n->first;
+	n->first = a;
+	MF_ASSERT(mf_tcp_connect(&n->env, &a->tcp, &cfg, &a->local, &a->remote, n->net->now) == MF_OK);
+	return a;
+}
+
+size_t netapp_write(struct netapp *a, size_t n)
+{
+	size_t done = 0, part;
+
+	while (done < n && (part = mf_min(n - done, mf_tcp_send_room(&a->tcp))) > 0) {
+		struct mf_pkt *p = mf_pkt_large(a->all->pool);
+
+		if (!p)
+			break;
+		part = mf_min(part, mf_tcp_send_chunk(&a->tcp));
+		for (size_t i = 0; i < part; i++)
+			p->data[i] = byte_at(a->salt, a->up + i);
+		p->len = (uint32_t)part;
+		mf_tcp_send(&a->all->env, &a->tcp, p);
+		a->up += part;
+		done += part;
+	}
+	return done;
+}
+
+size_t netapp_read(struct netapp *a, size_t n)
+{
+	struct mf_span v[16];
+	size_t done = 0, k;
+
+	while (done < n && (k = mf_tcp_recv_spans(&a->tcp, v, MF_ARRAY_LEN(v), NULL)) > 0) {
+		size_t round = 0;
+
+		for (size_t i = 0; i < k && done + round < n; i++) {
+			size_t part = mf_min(v[i].n, n - done - round);
+
+			for (size_t b = 0; b < part; b++)
+				MF_ASSERT(v[i].p[b] == byte_at(a->salt + 1, a->down + b));
+			a->down += part;
+			round += part;
+		}
+		mf_tcp_recv_done(&a->all->env, &a->tcp, round);
+		done += round;
+	}
+	return done;
+}
+
+void netapp_shutdown(struct netapp *a)
+{
+	mf_tcp_shutdown(&a->tcp);
+}
+
+void netapp_abort(struct netapp *a)
+{
+	mf_tcp_abort(&a->all->env, &a->tcp, false, a->all->net->now);
+	look(a);
+}
+
+void netapp_far_bytes(const struct netapp *a, uint64_t from, uint8_t *out, size_t n)
+{
+	for (size_t i = 0; i < n; i++)
+		out[i] = byte_at(a->salt + 1, from + i);
+}
+
+bool netapp_far_right(const struct netapp *a, uint64_t from, const uint8_t *bytes, size_t n)
+{
+	for (size_t i = 0; i < n; i++)
+		if (bytes[i] != byte_at(a->salt, from + i))
+			return false;
+	return true;
+}
+
+/* ---- Life ------------------------------------------------------------------------------------------ */
+
+void netapps_open(struct netapps *n, struct testnet *t, unsigned side)
+{
+	*n = (struct netapps){ .net = t, .side = &t->side[side] };
+	n->other_last = &n->other;
+	n->pool = mf_pkt_pool_new(SMALL, LARGE);
+	MF_ASSERT(n->pool);
+	n->env = (struct mf_tcp_env){
+		.pool = n->pool,
+		.rng = { mf_prng_fill, &t->prng },
+		.ctx = n,
+		.emit = emit,
+		.rx_budget = 4 << 20,
+		.tx_budget = 4 << 20,
+	};
+	MF_ASSERT(mf_tcp_env_init(&n->env) == MF_OK);
+}
+
+void netapps_close(struct netapps *n)
+{
+	struct testnet_item *i;
+
+	while (n->first) {
+		struct netapp *a = n->first;
+
+		n->first = a->next;
+		mf_tcp_free(&n->env, &a->tcp);
+		free(a);
+	}
+	while ((i = netapps_other(n)) != NULL)
+		free(i);
+	mf_tcp_env_fini(&n->env);
+	mf_pkt_pool_free(n->pool);
+}
