@@ -5,11 +5,13 @@
 #include <unistd.h>
 
 #include "crypto/aead.h"
+#include "daemon/direct.h"
 #include "daemon/names.h"
 #include "daemon/ports.h"
 #include "daemon/reload.h"
 #include "daemon/workers.h"
 #include "platform/clock.h"
+#include "platform/egress.h"
 #include "platform/random.h"
 #include "platform/route.h"
 
@@ -75,7 +77,6 @@ static void facts(void *ctx, struct mf_control_facts *out)
 	out->tun_features = mf_tun_features_format(mf_tun_features(d->tun), features);
 	out->aead = mf_aead_backend(mf_engine_worker(d->engine, 0)->aead);
 	out->auto_route = d->route != NULL;
-	out->sessions_max = d->config->sessions.max;
 }
 
 static mf_err reload(void *ctx, bool drop_sessions, mf_nsec now, struct mf_apply_report *changes,
@@ -109,6 +110,42 @@ static void device_for(void *ctx, const struct mf_addr *dst, char name[MF_CONTRO
 		snprintf(name, MF_CONTROL_DEVICE_STRLEN, "%s", path.ifname);
 }
 
+static void direct(void *ctx, struct mf_control_direct *out)
+{
+	struct mf_daemon *d = ctx;
+	struct mf_egress_now now = { 0 };
+
+	if (d->egress)
+		mf_egress_now(d->egress, &now);
+	snprintf(out->device4, sizeof(out->device4), "%s", now.ip4);
+	snprintf(out->device6, sizeof(out->device6), "%s", now.ip6);
+}
+
+/* Asks as a worker does before it connects. */
+static enum mf_stream_error direct_for(void *ctx, const struct mf_addr *dst,
+				       char name[MF_CONTROL_DEVICE_STRLEN])
+{
+	struct mf_daemon *d = ctx;
+	struct mf_egress_view *view = d->egress ? mf_egress_view_new(d->egress) : NULL;
+	enum mf_stream_error why;
+	uint32_t ifindex;
+
+	if (!view)
+		return MF_STREAM_E_NO_RESOURCES;
+	why = mf_egress_find(view, dst, &ifindex);
+	if (!why)
+		snprintf(name, MF_CONTROL_DEVICE_STRLEN, "%s", mf_egress_name(view, ifindex));
+	mf_egress_view_free(view);
+	return why;
+}
+
+/* Of the device and the sockets, of tunnels and of `direct`. */
+static void counters(void *ctx, mf_control_counter_fn *add, void *to)
+{
+	mf_ports_counters(ctx, add, to);
+	mf_direct_counters(ctx, add, to);
+}
+
 struct mf_control_host mf_host_control(struct mf_daemon *d)
 {
 	return (struct mf_control_host){
@@ -118,7 +155,9 @@ struct mf_control_host mf_host_control(struct mf_daemon *d)
 		.reload = reload,
 		.stop = stop,
 		.log = log_lines,
-		.counters = mf_ports_counters,
+		.counters = counters,
 		.device_for = device_for,
+		.direct = direct,
+		.direct_for = direct_for,
 	};
 }

@@ -77,10 +77,11 @@ static mf_err find_node(const struct mf_graph *g, const struct mf_request *q, ui
 
 static mf_err find_interface(const struct mf_engine *e, const char *name, struct mf_errbuf *eb)
 {
-	struct mf_iface_info info;
+	const struct mf_snapshot *snap = mf_engine_snapshot(e);
 
-	for (uint32_t i = 0; i < mf_engine_iface_count(e); i++)
-		if (mf_engine_iface(e, i, &info) && !strcmp(info.name, name))
+	for (uint32_t i = 0; i < snap->n_hops; i++)
+		if ((snap->hop[i].kind == MF_HOP_WG || snap->hop[i].kind == MF_HOP_SESSION) &&
+		    !strcmp(snap->hop[i].name, name))
 			return MF_OK;
 	return *name ? mf_fail(eb, MF_E_NOT_FOUND, "there is no interface %s", name) : MF_OK;
 }

@@ -35,7 +35,6 @@ struct mf_control_facts {
 	const char *tun_features; /* "vnet csum tso4", NULL: unknown */
 	const char *aead;         /* back-end in use, NULL: unknown */
 	bool auto_route;          /* the machine's routes lead into the tunnel */
-	uint32_t sessions_max;    /* of all workers together */
 };
 
 /* The devices that `direct` goes out through for each family; "": there is none now. */

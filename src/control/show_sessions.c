@@ -11,8 +11,8 @@
 
 /* What is shown to people unless all is asked for, and the most that is ever shown. */
 enum { SESSIONS_SHOWN = 1000, SESSIONS_SHOWN_ALL = 100000 };
-/* A rate that was taken before that long is of traffic that has stopped. */
-enum { RATE_LASTS_SECONDS = 3 };
+/* After so long without a packet a rate is of traffic that has stopped. */
+enum { RATE_LASTS_SECONDS = 2 };
 
 /* ---- All of them, one after the other ------------------------------------------------------------ */
 
@@ -48,7 +48,7 @@ bool mf_session_lookup(struct mf_control *c, const struct mf_session_id *id,
 
 struct mf_session_rates mf_session_rates(const struct mf_session_facts *s, mf_nsec now)
 {
-	if (now > s->rate_at + RATE_LASTS_SECONDS * MF_SEC)
+	if (now > s->last + RATE_LASTS_SECONDS * MF_SEC)
 		return (struct mf_session_rates){ 0 };
 	return (struct mf_session_rates){ (double)s->rate_up, (double)s->rate_down };
 }

@@ -81,21 +81,20 @@ static void traffic_facts(struct mf_control *c, struct mf_report *r)
 
 static void session_facts(struct mf_control *c, struct mf_report *r)
 {
-	struct mf_control_facts f = { 0 };
+	uint32_t max = mf_engine_sessions_max(c->engine);
 	struct mf_host_counters n;
 	struct mf_tcp_counters tcp;
 	uint64_t opened;
 	char b[3][MF_UNIT_STRLEN];
 
-	c->host.facts(c->host.ctx, &f);
 	mf_engine_host_counters(c->engine, &n, &tcp);
 	opened = n.tcp_opened + n.udp_opened + n.echo_opened;
 	mf_fact_u64(r, "sessions", NULL, MF_CELL_COUNT, n.sessions);
-	mf_fact_u64(r, "sessions_max", NULL, MF_CELL_COUNT, f.sessions_max);
+	mf_fact_u64(r, "sessions_max", NULL, MF_CELL_COUNT, max);
 	mf_fact_u64(r, "sessions_opened", NULL, MF_CELL_COUNT, opened);
 	mf_report_fact(r, NULL, "sessions", MF_CELL_TEXT);
 	mf_cell_textf(r, "%s of at most %s; %s since the start", mf_unit_count(n.sessions, b[0]),
-		      mf_unit_count(f.sessions_max, b[1]), mf_unit_count(opened, b[2]));
+		      mf_unit_count(max, b[1]), mf_unit_count(opened, b[2]));
 }
 
 void mf_report_status(struct mf_control *c, struct mf_report *r, mf_nsec now)
