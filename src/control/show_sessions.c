@@ -147,6 +147,10 @@ static void rule_cells(struct mf_control *c, struct mf_report *r, const struct m
 		mf_cell_textf(r, "%s:%u", file_name(why.where.file), why.where.line);
 	else
 		mf_cell_none(r);
+	if (why.hop->kind != MF_HOP_NONE)
+		mf_cell_prefix(r, &why.route);
+	else
+		mf_cell_none(r);
 	if (why.where.file)
 		mf_cell_textf(r, "%s:%u", why.where.file, why.where.line);
 	else
@@ -163,8 +167,8 @@ static void rule_cells(struct mf_control *c, struct mf_report *r, const struct m
 		{ "kind", NULL, MF_CELL_TEXT }, { "app", "app", MF_CELL_TEXT },             \
 		{ "destination", "destination", MF_CELL_TEXT },                             \
 		{ "interface", "interface", MF_CELL_TEXT }, { NULL, "rule", MF_CELL_TEXT }, \
-		{ "where", NULL, MF_CELL_TEXT }, { "rule", NULL, MF_CELL_NUMBER },          \
-		{ "kept", NULL, MF_CELL_FLAG },                                             \
+		{ "route", NULL, MF_CELL_TEXT }, { "where", NULL, MF_CELL_TEXT },           \
+		{ "rule", NULL, MF_CELL_NUMBER }, { "kept", NULL, MF_CELL_FLAG },           \
 	{                                                                                   \
 		"state", "state", MF_CELL_TEXT                                              \
 	}

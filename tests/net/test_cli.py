@@ -25,6 +25,9 @@ def test_wrong_usage_is_2_and_says_so():
     for args in ([], ["fly"], ["show"], ["show", "keys"], ["show", "peers", "more"], ["why"],
                  ["status", "--colour"], ["status", "-x"], ["check"], ["import", "ipsec", "x"],
                  ["capture", "-c", "many"], ["status", "--watch=never"], ["show", "routes", "--json=1"],
+                 ["show", "sessions", "to"], ["show", "sessions", "to", "nowhere"],
+                 ["show", "sessions", "state", "asleep"], ["show", "sessions", "tcp", "udp"],
+                 ["close"], ["close", "via"], ["close", "0-1-2", "tcp"], ["close", "all", "tcp"],
                  ["run"], ["run", "--nonsense"], ["help", "fly"]):
         r = run(*args)
         assert r.returncode == 2, (args, r.stdout, r.stderr)

@@ -288,6 +288,7 @@ static void test_a_session(void **state)
 	assert_string_equal(text_at(s, "destination"), "10.66.0.1:7");
 	assert_string_equal(text_at(s, "interface"), "direct");
 	assert_string_equal(text_at(s, "state"), "established");
+	assert_string_equal(text_at(s, "route"), "10.66.0.0/16");
 	assert_string_equal(text_at(s, "where"), "testnet.yaml:20");
 	assert_int_equal(number_at(s, "rule"), 1);
 	assert_true(json_is_false(json_object_get(s, "kept")));
