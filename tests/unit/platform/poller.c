@@ -2,6 +2,7 @@
 #include "platform/poller.h"
 
 #include <fcntl.h>
+#include <sys/socket.h>
 
 #include "platform/clock.h"
 #include "platform/thread.h"
@@ -44,6 +45,39 @@ static void test_ready_descriptors_have_their_token(void **state)
 	close(a[0]);
 	close(b[0]);
 	close(b[1]);
+	mf_poller_free(p);
+}
+
+/* Once for each change, and once for what is so when it is added. */
+static void test_edges(void **state)
+{
+	struct mf_poller *p = mf_poller_new();
+	struct mf_poll_event ev[4];
+	int s[2];
+
+	(void)state;
+	assert_int_equal(socketpair(AF_UNIX, SOCK_STREAM, 0, s), 0);
+	assert_int_equal(write(s[1], "x", 1), 1);
+	assert_int_equal(mf_poller_add(p, s[0], 7,
+				       MF_POLL_READ | MF_POLL_WRITE | MF_POLL_END | MF_POLL_EDGE),
+			 MF_OK);
+	assert_int_equal(mf_poller_wait(p, ev, 4, MF_NEVER), 1);
+	assert_int_equal(ev[0].ready, MF_POLL_READ | MF_POLL_WRITE);
+	assert_int_equal(mf_poller_wait(p, ev, 4, 0), 0);
+	assert_int_equal(write(s[1], "y", 1), 1);
+	assert_int_equal(mf_poller_wait(p, ev, 4, MF_NEVER), 1);
+	assert_true(ev[0].ready & MF_POLL_READ);
+	assert_int_equal(mf_poller_wait(p, ev, 4, 0), 0);
+	assert_int_equal(shutdown(s[1], SHUT_WR), 0);
+	assert_int_equal(mf_poller_wait(p, ev, 4, MF_NEVER), 1);
+	assert_true(ev[0].ready & MF_POLL_END);
+	assert_false(ev[0].ready & MF_POLL_ERROR);
+	close(s[1]); /* with two bytes unread here: no error, a hang-up */
+	assert_int_equal(mf_poller_wait(p, ev, 4, MF_NEVER), 1);
+	assert_true(ev[0].ready & MF_POLL_ERROR);
+	assert_false(ev[0].ready & MF_POLL_FAULT);
+	close(s[0]); /* and is forgotten */
+	assert_int_equal(mf_poller_wait(p, ev, 4, 0), 0);
 	mf_poller_free(p);
 }
 
@@ -91,6 +125,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_ready_descriptors_have_their_token),
+		cmocka_unit_test(test_edges),
 		cmocka_unit_test(test_time_out_is_not_early),
 		cmocka_unit_test(test_wake_ends_a_wait_before_and_during),
 	};

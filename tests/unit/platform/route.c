@@ -375,10 +375,13 @@ static void test_changes_are_told(void **state)
 	assert_int_equal(mf_netmon_read(m), 0);
 	assert_int_equal(heard(m, "ip addr add 192.0.2.50/32 dev v0"), MF_NETMON_ADDRESS);
 	assert_int_equal(heard(m, "ip route change default via 192.0.2.9"), MF_NETMON_DEFAULT_ROUTE);
-	assert_int_equal(heard(m,
-			       "ip route add 203.0.113.77 via 192.0.2.1; ip addr add 10.66.9.9/32"
-			       " dev mfr0"),
-			 0);
+	assert_int_equal(heard(m, "ip addr add 10.66.9.9/32 dev mfr0"), 0);
+	assert_int_equal(heard(m, "ip route add 203.0.113.77 via 192.0.2.1"), MF_NETMON_ROUTES);
+	assert_int_equal(heard(m, "ip rule add pref 99 table 99"), MF_NETMON_ROUTES);
+	assert_int_equal(heard(m, "ip rule del pref 99"), MF_NETMON_ROUTES);
+	assert_int_equal(heard(m, "ip route add default dev mfr0 table 19782 &&"
+				  "ip rule add pref 19785 protocol 77 table 19782"),
+			 0); /* as our own */
 	assert_int_equal(
 		heard(m, "ip link add d0 type dummy 2>/dev/null || ip link add d0 type veth"),
 		MF_NETMON_LINK);
