@@ -317,6 +317,8 @@ enum mf_drop mf_tcp_receive(struct mf_tcp *c, const struct mf_tcp_seg *s, struct
 	}
 	if (c->flags & MF_TCP_F_EOF) { /* nothing can follow a FIN */
 		c->todo |= MF_TCP_TODO_ACK;
+		if (c->state == MF_TCP_TIME_WAIT && s->flags & MF_TCP_FIN)
+			mf_tcp_set_idle_timer(c, now);
 		return MF_DROP_TCP_STATE;
 	}
 	if (s->flags & MF_TCP_FIN)
