@@ -109,7 +109,8 @@ static void shorten_first(struct mf_tcp *c, uint32_t n)
 		mf_tcp_rec_settle(r);
 		if (r->flags & MF_TCP_REC_PART) {
 			r->flags &= (uint8_t)~MF_TCP_REC_PART;
-			mf_tcp_mark_lost(c, r);
+			if (!(r->flags & (MF_TCP_REC_SACKED | MF_TCP_REC_LOST)))
+				mf_tcp_mark_lost(c, r);
 		}
 		return;
 	}
