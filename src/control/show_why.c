@@ -242,9 +242,16 @@ void mf_report_why(struct mf_control *c, struct mf_report *r, const struct mf_ad
 
 /* ---- One session --------------------------------------------------------------------------------- */
 
-static void ends_facts(struct mf_control *c, struct mf_report *r, const struct mf_session_facts *s)
+static bool is_carried_by(struct mf_control *c, const struct mf_session_facts *s,
+			  enum mf_hop_kind kind)
 {
 	const struct mf_snapshot *snap = mf_engine_snapshot(c->engine);
+
+	return s->hop < snap->n_hops && snap->hop[s->hop].kind == kind;
+}
+
+static void ends_facts(struct mf_control *c, struct mf_report *r, const struct mf_session_facts *s)
+{
 	char id[MF_SESSION_ID_STRLEN], device[MF_CONTROL_DEVICE_STRLEN] = "";
 
 	mf_fact_text(r, "id", "session",
@@ -256,7 +263,7 @@ static void ends_facts(struct mf_control *c, struct mf_report *r, const struct m
 	mf_cell_endpoint(r, &s->dst);
 	mf_fact_text(r, "state", "state", mf_session_state_text((enum mf_session_state)s->state));
 	mf_fact_text(r, "interface", "interface", mf_hop_name(c, s->hop));
-	if (s->hop < snap->n_hops && snap->hop[s->hop].kind == MF_HOP_SESSION)
+	if (is_carried_by(c, s, MF_HOP_SESSION))
 		(void)direct_device(c, &s->dst.addr, device);
 	mf_fact_text(r, "device", "device", *device ? device : NULL);
 }
@@ -309,11 +316,18 @@ static const char *node_of(const struct mf_session_facts *s)
 	}
 }
 
-static void node_facts(struct mf_report *r, const struct mf_session_facts *s)
+/* What a VPN carries is packets of our own TCP. */
+static void node_facts(struct mf_control *c, struct mf_report *r, const struct mf_session_facts *s)
 {
+	bool ours = is_carried_by(c, s, MF_HOP_WG);
+
 	mf_report_fact(r, "nodes_up", "nodes, up", MF_CELL_TEXT);
-	mf_cell_textf(r, "tun-input > ip-input > route-lookup > %s", node_of(s));
-	mf_fact_text(r, "nodes_down", "nodes, down", "host-input > tun-output");
+	if (ours)
+		mf_cell_text(r, "host-input > wg-output > udp-output");
+	else
+		mf_cell_textf(r, "tun-input > ip-input > route-lookup > %s", node_of(s));
+	mf_fact_text(r, "nodes_down", "nodes, down",
+		     ours ? "udp-input > wg-input > host-tcp" : "host-input > tun-output");
 }
 
 void mf_report_why_session(struct mf_control *c, struct mf_report *r,
@@ -325,6 +339,6 @@ void mf_report_why_session(struct mf_control *c, struct mf_report *r,
 	ends_facts(c, r, s);
 	kept_facts(r, s, &why);
 	route_facts(r, &why);
-	node_facts(r, s);
+	node_facts(c, r, s);
 	progress_facts(r, s, now);
 }
