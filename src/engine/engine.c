@@ -15,9 +15,9 @@
 enum {
 	EVENTS = 1024,
 	ORDERS = 256,
-	LARGE_MIN = 32, /* packets of a worker: less does not run */
+	LARGE_MIN = 30, /* packets of a worker: less does not run */
 	LARGE_MAX = 512,
-	SMALL_MIN = 512,
+	SMALL_MIN = 448,
 	SMALL_MAX = 8192,
 };
 

@@ -45,8 +45,8 @@ struct mf_engine_host {
 struct mf_engine_options {
 	unsigned n_workers; /* 1..MF_WORKERS_MAX */
 	uint64_t memory;    /* bytes, of all packets and tables: limits.memory */
-	/* Sessions of the host stack, of all workers together, 0: 16384; less if they would take more than
-	 * 5/16 of the memory. */
+	/* Sessions of the host stack, of all workers together, 0: 16384; fewer if the memory is too little
+	 * (mf_engine_sessions_max). */
 	uint32_t sessions;
 	const char *aead;          /* back-end, NULL: the best */
 	uint32_t mark;             /* SO_MARK of interfaces that have no fwmark of their own */

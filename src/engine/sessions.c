@@ -7,7 +7,7 @@
 
 #include "nodes/host_port.h"
 
-enum { SESSIONS_DEFAULT = 16384, SESSIONS_MIN = 64 };
+enum { SESSIONS_DEFAULT = 16384, SESSIONS_MIN = 64, BASE = 5 << 20 };
 
 /* ---- What each worker gets -------------------------------------------------------------------------- */
 
@@ -22,12 +22,14 @@ static uint64_t bytes_of(const struct mf_engine *e, uint32_t all)
 	return (uint64_t)e->n_workers * mf_host_bytes(share_of(e, all));
 }
 
-/* What does not fit into 5/16 of the memory is refused one by one, when it is asked for. */
+/* Half of the memory beyond what packets need at least; sessions that do not fit are refused one by one, when
+ * they are asked for. */
 void mf_sessions_size(struct mf_engine *e)
 {
+	uint64_t memory = e->options.memory, room = memory > BASE ? (memory - BASE) / 2 : 0;
 	uint32_t wanted = e->options.sessions ? e->options.sessions : SESSIONS_DEFAULT, n = wanted;
 
-	while (n > SESSIONS_MIN && bytes_of(e, n) > e->options.memory / 16 * 5)
+	while (n > SESSIONS_MIN && bytes_of(e, n) > room)
 		n -= n / 64 + 1;
 	e->sessions_max = n;
 	if (n < wanted)
