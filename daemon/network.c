@@ -11,6 +11,7 @@
 enum {
 	MTU_FALLBACK = 1420, /* no path is known yet: Ethernet less 80 */
 	MTU_AUTO_MAX = 9000,
+	MTU_IP6_MIN = 1280,
 	PEERS_LOOKED_AT = 64, /* of each interface, when paths are compared: each costs a system call */
 	INCLUDES_MAX = 256, /* rules of the system for parts of the LAN that go into the tunnel */
 	MARKS_MAX = 16,
@@ -108,18 +109,30 @@ static uint32_t iface_mtu(const struct mf_daemon *d, const struct mf_config_inte
 	return n ? least : MTU_FALLBACK;
 }
 
+/* No VPN: what goes `direct` needs no room for headers of ours. */
+static uint32_t direct_mtu(uint32_t mark)
+{
+	struct mf_route_path path;
+
+	if (mf_route_lookup_default(mark, &path))
+		return MTU_FALLBACK;
+	return (uint32_t)mf_min(mf_max(path.mtu, MTU_IP6_MIN), MTU_AUTO_MAX);
+}
+
 uint32_t mf_network_mtu(const struct mf_daemon *d, const struct mf_config *cfg)
 {
 	uint32_t least = MTU_AUTO_MAX;
 
 	if (cfg->tunnel.mtu)
 		return cfg->tunnel.mtu;
+	if (!cfg->n_interfaces)
+		return direct_mtu(mark_of(d, 0));
 	for (uint32_t i = 0; i < cfg->n_interfaces; i++) {
 		const struct mf_config_interface *f = &cfg->interfaces[i];
 
 		least = (uint32_t)mf_min(least, f->mtu ? f->mtu : iface_mtu(d, f));
 	}
-	return cfg->n_interfaces ? least : MTU_FALLBACK;
+	return least;
 }
 
 static mf_err set_mtu(struct mf_daemon *d, uint32_t mtu, struct mf_errbuf *eb)

@@ -97,7 +97,8 @@ struct mintflow_host {
 struct mintflow_options {
 	size_t size; /* sizeof(struct mintflow_options) */
 	/* YAML, as `mintflow run` takes it, but that it cannot name files; tunnel.name is a word for
-	 * messages, its routes are the host's business. */
+	 * messages, its routes are the host's business. Routes to `direct` are taken, but nothing carries
+	 * them yet: apps hear that the destination cannot be reached. */
 	const char *profile;
 	size_t profile_len;
 	int log_level; /* enum mintflow_level */
@@ -125,7 +126,7 @@ MINTFLOW_API int mintflow_tick(struct mintflow *m, uint64_t now);
 MINTFLOW_API uint64_t mintflow_next_deadline(const struct mintflow *m);
 
 /* Another profile, in place: sessions of peers that stay are kept. After an error the old one is still
- * in force. limits.memory cannot change. */
+ * in force. limits.memory and sessions.max cannot change. */
 MINTFLOW_API int mintflow_reload(struct mintflow *m, uint64_t now, const char *profile,
 				 size_t profile_len, char *why, size_t why_size);
 /* The machine has other addresses or another way out: forgets what it knew of paths, handshakes. */

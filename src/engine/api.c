@@ -26,6 +26,7 @@ struct mintflow {
 	struct mf_worker *worker;
 	struct socket socket[MF_UDP_SLOTS];
 	uint64_t memory;
+	uint32_t sessions;
 	mf_nsec deadline;
 	bool control_due, worker_due;
 	/* What the host is handing in: taken by the ports' recv during a pass. */
@@ -426,7 +427,11 @@ static int start(struct mintflow *m, const struct mf_config *cfg, int level, mf_
 		.wake_control = wake_control,
 		.wake_worker = wake_worker,
 	};
-	struct mf_engine_options o = { .n_workers = 1, .memory = cfg->limits.memory };
+	struct mf_engine_options o = {
+		.n_workers = 1,
+		.memory = cfg->limits.memory,
+		.sessions = cfg->sessions.max,
+	};
 	struct mf_tun_port port = { m, tun_recv, tun_send };
 	struct mf_errbuf eb;
 	mf_err err = mf_engine_new(&m->engine, &o, &host, now, &eb);
@@ -436,6 +441,7 @@ static int start(struct mintflow *m, const struct mf_config *cfg, int level, mf_
 		return result_of(err);
 	}
 	m->memory = o.memory;
+	m->sessions = o.sessions;
 	m->worker = mf_engine_worker(m->engine, 0);
 	mf_worker_set_tun(m->worker, &port);
 	return apply(m, cfg, now, why, why_size);
@@ -497,8 +503,9 @@ int mintflow_reload(struct mintflow *m, uint64_t now, const char *profile, size_
 
 	if (r)
 		return r;
-	if (cfg->limits.memory != m->memory) {
-		tell(why, why_size, "limits.memory cannot change while the engine runs");
+	if (cfg->limits.memory != m->memory || cfg->sessions.max != m->sessions) {
+		tell(why, why_size,
+		     "limits.memory and sessions.max cannot change while the engine runs");
 		r = MINTFLOW_E_PROFILE;
 	} else {
 		r = apply(m, cfg, now, why, why_size);
