@@ -262,11 +262,14 @@ uint32_t mf_egress_news(struct mf_egress_view *v)
 	return MF_EGRESS_CHANGED | (v->state.losses != losses ? MF_EGRESS_LOST : 0u);
 }
 
-static bool is_loopback(const struct mf_addr *a)
+/* Loopback, and what connect(2) takes for it: the address that is none. */
+static bool is_here(const struct mf_addr *a)
 {
-	static const uint8_t one[16] = { [15] = 1 };
+	static const uint8_t none[16] = { 0 };
 
-	return a->family == MF_AF_IP4 ? a->b[0] == 127 : !memcmp(a->b, one, 16);
+	if (a->family == MF_AF_IP4)
+		return a->b[0] == 127 || a->b[0] == 0;
+	return !memcmp(a->b, none, 15) && a->b[15] <= 1;
 }
 
 static int ask(struct mf_egress_view *v, const struct mf_addr *dst, uint32_t oif,
@@ -286,7 +289,7 @@ static enum mf_stream_error find(struct mf_egress_view *v, const struct mf_addr 
 	struct egress_answer a;
 	int r;
 
-	if (is_loopback(dst))
+	if (is_here(dst))
 		return MF_STREAM_E_PROHIBITED;
 	if (s->is_fixed && !s->fixed)
 		return MF_STREAM_E_NO_DEVICE;

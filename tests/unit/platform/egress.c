@@ -117,7 +117,9 @@ static void test_this_machine_is_no_destination(void **state)
 		begin(devices[i]);
 		assert_string_equal(way("127.0.0.1"), "prohibited");
 		assert_string_equal(way("127.8.8.8"), "prohibited");
+		assert_string_equal(way("0.0.0.0"), "prohibited");
 		assert_string_equal(way("::1"), "prohibited");
+		assert_string_equal(way("::"), "prohibited");
 		assert_string_equal(way("10.9.0.1"), "prohibited");
 		assert_string_equal(way("fd09::1"), "prohibited");
 		end();
