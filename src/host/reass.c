@@ -2,15 +2,16 @@
  *
  * reass - puts fragments together, within bounds that hold against anybody.
  *
- * Fragments wait in the packets they came in, sorted, until none is missing; then they are copied once.
+ * Fragments wait in small packets, sorted, until none is missing; then they are copied once more.
  * Nobody can make a datagram ambiguous: fragments that overlap end it (RFC 5722, for IPv4 too), and so does
  * one that lies behind the end; what remains is a *tombstone* that turns the rest of it away until its time
  * is over. First fragments that hide the ports or flags of TCP are refused (RFC 1858, RFC 3128, RFC 7112).
  *
- * Nobody can take more than a share: a source has at most 1/SHARES of the datagrams and of the memory, and
- * loses its own oldest datagram when it wants more. Only when all is full with many sources the oldest of
- * all goes. Datagrams are found through their source, so a walk is never longer than a share; sources lie in
- * a hash table that is not keyed, because as many as there can be make a chain that can be walked.
+ * Nobody can take more than a share: a source has at most 1/SHARES of the datagrams and of the memory (but
+ * the longest datagram that there can be fits always), and loses its own oldest datagram when it wants more.
+ * Only when all is full with many sources the oldest of all goes. Datagrams are found through their source, so
+ * a walk is never longer than a share; sources lie in a hash table that is not keyed, because as many as there
+ * can be make a chain that can be walked.
  */
 #include "host/internal.h"
 
@@ -25,6 +26,8 @@ enum {
 	/* Behind the start of a TCP header nothing may be left to a second fragment. */
 	TCP_MIN = sizeof(struct mf_tcp_hdr),
 	L4_MIN = 8,
+	/* What the longest datagram takes while it waits, cut for an MTU of 1280. */
+	LONGEST = 56 * MF_PKT_SMALL_MAX,
 };
 static const mf_nsec wait_max = 30 * MF_SEC;
 /* The longest packet: an IPv6 header and 65535 bytes. */
@@ -88,8 +91,8 @@ struct mf_reass *mf_reass_new(struct mf_pkt_pool *pool, uint32_t max_datagrams, 
 	r->chain = calloc(chains, sizeof(struct source *));
 	r->chain_mask = chains - 1;
 	r->share_datagrams = (max_datagrams + SHARES - 1) / SHARES;
-	r->share_bytes = max_bytes / SHARES;
-	r->max_bytes = max_bytes;
+	r->max_bytes = mf_max(max_bytes, (uint64_t)2 * LONGEST);
+	r->share_bytes = mf_max(r->max_bytes / SHARES, (uint64_t)LONGEST);
 	if (!r->datagrams || !r->sources || !r->chain) {
 		mf_reass_free(r);
 		return NULL;
@@ -445,6 +448,31 @@ static struct mf_pkt *finish(struct mf_reass *r, struct datagram *d, struct mf_p
 
 /* ---- All of them --------------------------------------------------------------------------------- */
 
+/* Who reads the TUN does not know how much will come, so a fragment of 1500 bytes lies in room for a
+ * super-packet, and a datagram's worth of those would be 3 MiB. What has to wait moves to a small packet, if
+ * there is one. */
+static struct mf_pkt *settle(struct mf_reass *r, struct mf_pkt *p)
+{
+	struct mf_pkt *q;
+
+	if (!(p->flags & MF_PKT_LARGE) || p->len > MF_PKT_SMALL_MAX || !(q = mf_pkt_small(r->pool)))
+		return p;
+	memcpy(q->data, p->data, p->len);
+	q->len = p->len;
+	q->flags |= (uint8_t)(p->flags & MF_PKT_CAPTURED);
+	q->l4_off = p->l4_off;
+	q->ip_version = p->ip_version;
+	q->l4_proto = p->l4_proto;
+	q->tos = p->tos;
+	q->rx_port = p->rx_port;
+	q->next_hop = p->next_hop;
+	q->trace = p->trace;
+	q->segments = p->segments;
+	q->owner = p->owner;
+	mf_pkt_free(p);
+	return q;
+}
+
 /* d has grown: whoever is over the limit gives. */
 static void keep_limits(struct mf_reass *r, struct datagram *d, const struct out *o)
 {
@@ -521,5 +549,5 @@ struct mf_pkt *mf_reass_add(struct mf_reass *r, struct mf_pkt *p, mf_nsec now,
 		drop(ctx, p, d->dead);
 		return NULL;
 	}
-	return add(r, d, p, &f, &o);
+	return add(r, d, settle(r, p), &f, &o);
 }

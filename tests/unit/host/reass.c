@@ -529,28 +529,65 @@ static void test_share_of_datagrams(void **state)
 
 static void test_share_of_memory(void **state)
 {
-	struct model *m = datagram(4, UDP, 24000);
-	struct mf_reass *r = mf_reass_new(pool, 64, 8 * 10 * MF_PKT_SMALL_MAX);
+	enum { SHARE = 60, PIECE = 800 };
+	struct model *m = datagram(4, UDP, 65000);
+	struct mf_reass *r = mf_reass_new(pool, 64, 8 * SHARE * MF_PKT_SMALL_MAX);
 	struct mf_pkt *w;
 
 	(void)state;
 	memset(&seen, 0, sizeof(seen));
-	assert_null(add(r, from(m, 1, 7, 0, 1480, true), 0));
+	assert_null(add(r, from(m, 1, 7, 0, PIECE, true), 0));
 	/* Of a datagram that alone is too long nothing stays, and it does not matter to others. */
-	for (uint32_t i = 0; i < 11; i++)
-		assert_null(add(r, from(m, 2, 7, i * 1480, (i + 1) * 1480, true), 0));
-	assert_int_equal(seen.dropped[MF_DROP_FRAGMENT_FULL], 11);
+	for (uint32_t i = 0; i < SHARE + 1; i++)
+		assert_null(add(r, from(m, 2, 7, i * PIECE, (i + 1) * PIECE, true), 0));
+	assert_int_equal(seen.dropped[MF_DROP_FRAGMENT_FULL], SHARE + 1);
 	assert_int_equal(mf_reass_held(r), 1);
 	/* Two that are too long together: the older one goes. */
-	for (uint32_t i = 0; i < 6; i++) {
-		assert_null(add(r, from(m, 2, 8, i * 1480, (i + 1) * 1480, true), 0));
-		assert_null(add(r, from(m, 2, 9, i * 1480, (i + 1) * 1480, true), 0));
+	for (uint32_t i = 0; i < SHARE / 2 + 1; i++) {
+		assert_null(add(r, from(m, 2, 8, i * PIECE, (i + 1) * PIECE, true), 0));
+		assert_null(add(r, from(m, 2, 9, i * PIECE, (i + 1) * PIECE, true), 0));
 	}
-	assert_int_equal(mf_reass_held(r), 1 + 6);
-	w = add(r, from(m, 2, 9, 6 * 1480, 6 * 1480 + 100, false), 0);
+	assert_int_equal(mf_reass_held(r), 1 + SHARE / 2 + 1);
+	w = add(r, from(m, 2, 9, (SHARE / 2 + 1) * PIECE, (SHARE / 2 + 1) * PIECE + 100, false), 0);
 	assert_non_null(w);
 	mf_pkt_free(w);
-	assert_null(add(r, from(m, 1, 7, 1480, 2000, true), 0));
+	assert_null(add(r, from(m, 1, 7, PIECE, 2000, true), 0));
+	mf_reass_free(r);
+}
+
+/* Fragments lie in large packets, as they come from a TUN: the longest datagram fits all the same, however
+ * small the budget, and what its fragments are known by stays with them. */
+static void test_large_packets_are_not_kept(void **state)
+{
+	struct model *m = datagram(4, UDP, 65000);
+	struct mf_reass *r = mf_reass_new(pool, 64, 1);
+	uint32_t large = mf_pkt_pool_free_large(pool);
+	struct mf_pkt *w = NULL;
+
+	(void)state;
+	memset(&seen, 0, sizeof(seen));
+	for (size_t at = 0; at < m->body; at += 1480) {
+		size_t to = mf_min(at + 1480, m->body);
+		struct mf_pkt *small = cut(m->whole, m->len, 5, at, to, to < m->body);
+		struct mf_pkt *p = mf_pkt_large(pool);
+
+		memcpy(p->data, small->data, small->len);
+		p->len = small->len;
+		p->trace = 17;
+		p->next_hop = 3;
+		p->rx_port = 2;
+		mf_pkt_free(small);
+		assert_null(w);
+		w = add(r, p, 0);
+		assert_int_equal(mf_pkt_pool_free_large(pool), large - !!w);
+	}
+	assert_non_null(w);
+	assert_int_equal(seen.dropped[MF_DROP_FRAGMENT_FULL], 0);
+	assert_memory_equal(w->data + 20, m->whole + 20, m->len - 20);
+	assert_int_equal(w->trace, 17);
+	assert_int_equal(w->next_hop, 3);
+	assert_int_equal(w->rx_port, 2);
+	mf_pkt_free(w);
 	mf_reass_free(r);
 }
 
@@ -572,12 +609,6 @@ static void test_all_full(void **state)
 		assert_non_null(w);
 		mf_pkt_free(w);
 	}
-	mf_reass_free(r);
-
-	/* The same for memory, with a limit below any share. */
-	r = mf_reass_new(pool, 16, MF_PKT_SMALL_MAX - 1);
-	assert_null(add(r, from(m, 1, 1, 0, 16, true), 0));
-	assert_int_equal(mf_reass_held(r), 0);
 	mf_reass_free(r);
 }
 
@@ -663,6 +694,7 @@ int main(void)
 		cmocka_unit_test(test_time),
 		cmocka_unit_test(test_share_of_datagrams),
 		cmocka_unit_test(test_share_of_memory),
+		cmocka_unit_test(test_large_packets_are_not_kept),
 		cmocka_unit_test(test_all_full),
 		cmocka_unit_test(test_no_packet_for_the_whole),
 		cmocka_unit_test(test_longest),
