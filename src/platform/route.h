@@ -95,7 +95,8 @@ enum mf_netmon_kind {
 	MF_NETMON_TUN_DELETED = 1 << 5,
 	MF_NETMON_RULES = 1 << 6,   /* a rule of ours was removed by somebody else */
 	MF_NETMON_OVERRUN = 1 << 7, /* messages were lost: look at everything again */
-	MF_NETMON_ROUTES = 1 << 8,  /* another route, or a rule of somebody else: packets may go elsewhere */
+	MF_NETMON_ROUTES =
+		1 << 8, /* another route, or a rule of somebody else: packets may go elsewhere */
 };
 
 struct mf_netmon;
