@@ -116,19 +116,19 @@ static bool resend(struct mf_tcp *c, struct mf_tcp_rec *r, uint32_t n, mf_nsec n
 /* As much of a lost record as may go; false: no more for now. */
 static bool resend_lost(struct mf_tcp *c, struct mf_tcp_rec *r, uint32_t chunk, mf_nsec now)
 {
-	uint32_t n = mf_tcp_rec_bytes(r), room = cwnd_room(c);
+	uint32_t n = mf_tcp_rec_bytes(r), room = cwnd_room(c), most;
 	bool cut;
 
 	mf_tcp_rec_settle(r);
 	if (n)
 		n = (uint32_t)mf_min(n, mf_tcp_pkt_end(r->p) - r->seq);
-	n = (uint32_t)mf_min(n, chunk);
+	n = most = (uint32_t)mf_min(n, chunk);
 	if (n > room) {
 		n = whole(c, room);
 		if (!n && mf_tcp_pipe(c))
 			return false;
 		if (!n)
-			n = (uint32_t)mf_min(mf_tcp_rec_bytes(r), c->mss);
+			n = (uint32_t)mf_min(most, c->mss);
 	}
 	if (!on_time(c, now))
 		return false;
