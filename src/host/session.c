@@ -234,8 +234,6 @@ mf_nsec mf_session_timeout(const struct mf_host *h, const struct mf_session *s)
 {
 	switch (s->facts.kind) {
 	case MF_SESSION_TCP:
-		if (s->half_open)
-			return mf_min(h->cfg.tcp_idle, HALF_OPEN_SECONDS * MF_SEC);
 		return h->cfg.tcp_idle;
 	case MF_SESSION_DNS:
 		return h->cfg.udp_dns;
@@ -248,9 +246,12 @@ mf_nsec mf_session_timeout(const struct mf_host *h, const struct mf_session *s)
 	}
 }
 
+/* Traffic keeps a session, but not one that gets no further. */
 static mf_nsec idle_at(const struct mf_session *s)
 {
-	return s->facts.last + mf_session_timeout(s->host, s);
+	mf_nsec at = s->facts.last + mf_session_timeout(s->host, s);
+
+	return s->half_open ? mf_min(at, s->facts.started + HALF_OPEN_SECONDS * MF_SEC) : at;
 }
 
 /* Time-outs mostly move away. So the timer stays where it is when it is early, and looks again then:
