@@ -99,8 +99,8 @@ static struct mf_worker *new_worker(struct mf_engine *e, unsigned index, uint32_
 	return w;
 }
 
-/* Several workers must know which of them has a session. */
-static bool make_owners(struct mf_engine *e)
+/* Several workers must know which of them has a session, and how many there are in all. */
+static bool make_common(struct mf_engine *e)
 {
 	uint8_t key[MF_SIPHASH_KEY_LEN];
 
@@ -108,8 +108,9 @@ static bool make_owners(struct mf_engine *e)
 		return true;
 	e->host.rng.fill(e->host.rng.ctx, key, sizeof(key));
 	e->owners = mf_owners_new(e->sessions_max, key);
+	e->sources = mf_sources_new(e->sessions_max, key);
 	mf_wipe(key, sizeof(key));
-	return e->owners;
+	return e->owners && e->sources;
 }
 
 mf_err mf_engine_new(struct mf_engine **out, const struct mf_engine_options *o,
@@ -140,7 +141,7 @@ mf_err mf_engine_new(struct mf_engine **out, const struct mf_engine_options *o,
 	mf_events_host(e, &wg_host);
 	e->events = mf_ring_new(EVENTS, sizeof(struct mf_event));
 	e->wg = mf_wg_new(&wg_host, e->n_workers + 1, now);
-	if (!e->events || !e->wg || !make_owners(e))
+	if (!e->events || !e->wg || !make_common(e))
 		goto no_memory;
 	for (unsigned i = 0; i < e->n_workers; i++) {
 		e->workers[i] = new_worker(e, i, small, large, now);
@@ -228,6 +229,7 @@ void mf_engine_free(struct mf_engine *e)
 	for (unsigned i = 0; i < e->n_workers; i++)
 		free_worker(e->workers[i]);
 	mf_owners_free(e->owners);
+	mf_sources_free(e->sources);
 	mf_ring_free(e->events);
 	mf_route_table_free(e->routes);
 	free(e->snap);

@@ -71,6 +71,7 @@ struct mf_engine {
 	struct mf_host_config host_config; /* of each worker, but for what the snapshot knows better */
 	uint32_t sessions_max;             /* of all workers together */
 	struct mf_owners *owners;          /* NULL: one worker only */
+	struct mf_sources *sources;        /* the same */
 	bool drop_sessions;                /* whose route leads elsewhere after the next apply */
 	uint32_t default_mtu;
 	uint32_t tunnel_mtu; /* of the profile; 0: what the TUN has is default_mtu */

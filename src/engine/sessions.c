@@ -11,17 +11,6 @@ enum { SESSIONS_DEFAULT = 16384, SESSIONS_MIN = 64, BASE = 5 << 20 };
 
 /* ---- What each worker gets -------------------------------------------------------------------------- */
 
-/* The TUN spreads flows over workers by hash, so that equal shares fill up alike. */
-static uint32_t share_of(const struct mf_engine *e, uint32_t all)
-{
-	return (all + e->n_workers - 1) / e->n_workers;
-}
-
-static uint64_t bytes_of(const struct mf_engine *e, uint32_t all)
-{
-	return (uint64_t)e->n_workers * mf_host_bytes(share_of(e, all));
-}
-
 /* Half of the memory beyond what packets need at least; sessions that do not fit are refused one by one, when
  * they are asked for. */
 void mf_sessions_size(struct mf_engine *e)
@@ -29,7 +18,7 @@ void mf_sessions_size(struct mf_engine *e)
 	uint64_t memory = e->options.memory, room = memory > BASE ? (memory - BASE) / 2 : 0;
 	uint32_t wanted = e->options.sessions ? e->options.sessions : SESSIONS_DEFAULT, n = wanted;
 
-	while (n > SESSIONS_MIN && bytes_of(e, n) > room)
+	while (n > SESSIONS_MIN && mf_host_bytes(n) > room)
 		n -= n / 64 + 1;
 	e->sessions_max = n;
 	if (n < wanted)
@@ -44,7 +33,7 @@ uint32_t mf_engine_sessions_max(const struct mf_engine *e)
 
 uint64_t mf_sessions_bytes(const struct mf_engine *e)
 {
-	return bytes_of(e, e->sessions_max);
+	return mf_host_bytes(e->sessions_max);
 }
 
 struct mf_host_config mf_sessions_config(const struct mf_engine *e, const struct mf_config *cfg)
@@ -52,12 +41,12 @@ struct mf_host_config mf_sessions_config(const struct mf_engine *e, const struct
 	/* Until there is a profile nothing is routed to a session. */
 	static const struct mf_config none;
 	const struct mf_config_sessions *s = cfg ? &cfg->sessions : &none.sessions;
-	uint32_t max = share_of(e, e->sessions_max), three_quarters = max - max / 4;
+	uint32_t max = e->sessions_max, three_quarters = max - max / 4;
 
 	return (struct mf_host_config){
 		.max = max,
-		.per_source = s->per_source ? share_of(e, s->per_source) : three_quarters,
-		.half_open_per_source = share_of(e, s->half_open_per_source),
+		.per_source = s->per_source ? s->per_source : three_quarters,
+		.half_open_per_source = s->half_open_per_source,
 		.tcp_idle = s->tcp_idle * MF_SEC,
 		.udp = s->udp * MF_SEC,
 		.udp_dns = s->udp_dns * MF_SEC,
@@ -78,12 +67,13 @@ static uint64_t budget(uint32_t large)
 
 mf_err mf_sessions_init(struct mf_engine *e, struct mf_worker *w, uint32_t large, mf_nsec now)
 {
+	struct mf_host_shared shared = { e->owners, e->sources };
 	struct mf_host_port port = mf_host_port_of(w);
 
 	if (e->n_workers > 1 && mf_handoff_init(&w->handoff))
 		return MF_E_NO_MEMORY;
-	w->stack = mf_host_new(w->index, &e->host_config, &port, w->pool, e->owners, &e->host.rng,
-			       budget(large), now);
+	w->stack = mf_host_new(w->index, &e->host_config, &port, w->pool,
+			       e->n_workers > 1 ? &shared : NULL, &e->host.rng, budget(large), now);
 	return w->stack ? MF_OK : MF_E_NO_MEMORY;
 }
 

@@ -81,26 +81,32 @@ static bool make_parts(struct mf_host *h, uint64_t budget)
 		h->tcp.rng.fill(h->tcp.rng.ctx, key, sizeof(key));
 	h->table = mf_flow_table_new(h->cfg.max, sizeof(struct mf_session),
 				     offsetof(struct mf_session, facts), key);
-	h->sources = mf_sources_new(h->cfg.max, key);
+	if (!h->sources) {
+		h->own_sources = true;
+		h->sources = mf_sources_new(h->cfg.max, key);
+	}
 	h->reass = mf_reass_new(h->pool, REASS_DATAGRAMS, budget / REASS_PART);
 	return h->table && h->sources && h->reass && mf_tcp_env_init(&h->tcp) == MF_OK;
 }
 
 struct mf_host *mf_host_new(unsigned worker, const struct mf_host_config *cfg,
 			    const struct mf_host_port *port, struct mf_pkt_pool *pool,
-			    struct mf_owners *owners, const struct mf_rng *rng, uint64_t budget,
-			    mf_nsec now)
+			    const struct mf_host_shared *shared, const struct mf_rng *rng,
+			    uint64_t budget, mf_nsec now)
 {
 	struct mf_host *h = calloc(1, sizeof(*h));
 
-	MF_ASSERT(!owners || (port->handoff && worker < MF_OWNERS_WORKERS));
+	MF_ASSERT(!shared || (port->handoff && worker < MF_OWNERS_WORKERS));
 	if (!h)
 		return NULL;
 	h->worker = worker;
 	h->cfg = *cfg;
 	h->port = *port;
 	h->pool = pool;
-	h->owners = owners;
+	if (shared) {
+		h->owners = shared->owners;
+		h->sources = shared->sources;
+	}
 	h->now = now;
 	h->tcp = (struct mf_tcp_env){
 		.pool = pool,
@@ -144,7 +150,8 @@ void mf_host_free(struct mf_host *h)
 	each_session(h, end_silently);
 	mf_tcp_env_fini(&h->tcp);
 	mf_reass_free(h->reass);
-	mf_sources_free(h->sources);
+	if (h->own_sources)
+		mf_sources_free(h->sources);
 	mf_flow_table_free(h->table);
 	free(h);
 }

@@ -16,6 +16,7 @@
 #include "flow/owners.h"
 #include "host/outbound.h"
 #include "host/session.h"
+#include "host/source.h"
 #include "proto/tcp/tcp.h"
 
 struct mf_host;
@@ -54,12 +55,18 @@ struct mf_host_port {
 	uint32_t (*route)(void *ctx, const struct mf_addr *dst);
 };
 
-/* NULL: out of memory. `owners` NULL: one worker only. `pool` and the port belong to this worker. Budget:
+/* What the workers of one engine have in common. */
+struct mf_host_shared {
+	struct mf_owners *owners;
+	struct mf_sources *sources; /* NULL: each counts for itself */
+};
+
+/* NULL: out of memory. `shared` NULL: one worker only. `pool` and the port belong to this worker. Budget:
  * how many bytes of the pool the sessions' queues may hold, in each direction. */
 struct mf_host *mf_host_new(unsigned worker, const struct mf_host_config *cfg,
 			    const struct mf_host_port *port, struct mf_pkt_pool *pool,
-			    struct mf_owners *owners, const struct mf_rng *rng, uint64_t budget,
-			    mf_nsec now);
+			    const struct mf_host_shared *shared, const struct mf_rng *rng,
+			    uint64_t budget, mf_nsec now);
 /* Ends every session: the far sides see resets, the apps do not (mf_host_close_all first if they are
  * to). NULL is fine. */
 void mf_host_free(struct mf_host *h);
@@ -146,7 +153,7 @@ struct mf_hop_totals {
 };
 const struct mf_hop_totals *mf_host_hop(const struct mf_host *h, uint32_t hop);
 const struct mf_tcp_counters *mf_host_tcp_counters(const struct mf_host *h);
-/* Bytes reserved for `max` sessions. */
+/* Bytes that `max` sessions take; each worker has as much address space. */
 size_t mf_host_bytes(uint32_t max);
 
 #endif

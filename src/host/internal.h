@@ -85,6 +85,7 @@ struct mf_host {
 	uint32_t strays;
 	uint32_t n_own; /* connections of our own, through VPNs */
 	struct mf_sources *sources;
+	bool own_sources;
 	struct mf_reass *reass;
 	mf_nsec icmp_full_at; /* token bucket of ICMP errors to apps */
 	struct mf_host_counters count;

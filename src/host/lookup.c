@@ -151,21 +151,19 @@ bool mf_host_hand_over(struct mf_host *h, struct mf_pkt *p, uint64_t hash)
 	return h->owners && hand_over(h, p, mf_owners_find(h->owners, hash));
 }
 
-/* May this address open one more? The table is full only if nothing in it is in TIME-WAIT. */
-static enum mf_drop admit(struct mf_host *h, const struct mf_addr *src, bool tcp)
+/* May this address open one more? Then it counts in *src. Our part of the table is full only if nothing in
+ * it is in TIME-WAIT. */
+static enum mf_drop admit(struct mf_host *h, const struct mf_pkt *p, struct mf_source **src)
 {
-	const struct mf_source *s = mf_source_find(h->sources, src);
+	struct mf_source_limits l = { h->cfg.max, h->cfg.per_source, h->cfg.half_open_per_source };
+	struct mf_addr a = mf_ip_src(p);
 
-	if (s && s->sessions >= h->cfg.per_source)
-		return MF_DROP_SESSIONS_SOURCE;
-	if (s && tcp && s->half_open >= h->cfg.half_open_per_source)
-		return MF_DROP_HALF_OPEN_SOURCE;
-	if (mf_flow_count(h->table) < mf_flow_max(h->table))
-		return MF_DROP_NONE;
-	if (!h->time_wait.first)
-		return MF_DROP_SESSIONS_FULL;
-	mf_session_end(h, h->time_wait.first, false);
-	return MF_DROP_NONE;
+	if (mf_flow_count(h->table) == mf_flow_max(h->table)) {
+		if (!h->time_wait.first)
+			return MF_DROP_SESSIONS_FULL;
+		mf_session_end(h, h->time_wait.first, false);
+	}
+	return mf_source_join(h->sources, &a, p->l4_proto == MF_IPPROTO_TCP, &l, src);
 }
 
 static void fill_facts(struct mf_session *s, const struct mf_pkt *p)
@@ -210,15 +208,13 @@ static struct mf_session *enter(struct mf_host *h, const struct mf_flow_key *k, 
 
 static struct mf_session *begin(struct mf_host *h, const struct mf_pkt *p,
 				const struct mf_flow_key *k, uint64_t hash,
-				const struct mf_session_ops *ops)
+				const struct mf_session_ops *ops, struct mf_source *src)
 {
 	struct mf_session *s = enter(h, k, hash, ops, p->next_hop);
 
 	fill_facts(s, p);
-	s->source = mf_source_join(h->sources, &s->facts.app.addr);
+	s->source = src;
 	s->half_open = k->proto == MF_IPPROTO_TCP;
-	if (s->half_open)
-		s->source->half_open++;
 	mf_session_arm(s, MF_NEVER);
 	return s;
 }
@@ -242,9 +238,9 @@ struct mf_session *mf_host_own_session(struct mf_host *h, const struct mf_flow_k
 struct mf_session *mf_host_session(struct mf_host *h, struct mf_pkt *p, bool may_open,
 				   const struct mf_session_ops *ops, bool *fresh)
 {
+	struct mf_source *src;
 	struct mf_flow_key k;
 	struct mf_session *s;
-	struct mf_addr src;
 	enum mf_drop why;
 	uint64_t hash;
 
@@ -259,16 +255,20 @@ struct mf_session *mf_host_session(struct mf_host *h, struct mf_pkt *p, bool may
 		return s;
 	if (mf_host_hand_over(h, p, hash))
 		return NULL;
-	src = mf_ip_src(p);
-	why = may_open ? admit(h, &src, p->l4_proto == MF_IPPROTO_TCP) : MF_DROP_NO_SESSION;
+	/* Between the look and the claim another worker may have been faster. */
+	if (may_open && h->owners && hand_over(h, p, mf_owners_claim(h->owners, hash, h->worker)))
+		return NULL;
+	why = may_open ? admit(h, p, &src) : MF_DROP_NO_SESSION;
+	*fresh = !why;
+	if (*fresh)
+		return begin(h, p, &k, hash, ops, src);
+	if (may_open && h->owners)
+		mf_owners_release(h->owners, hash, h->worker);
 	if (why == MF_DROP_HALF_OPEN_SOURCE) /* perhaps not the one whom an answer would reach */
 		mf_host_drop(h, p, why);
-	else if (why)
+	else
 		mf_host_refuse(h, p, why);
-	/* Between the look and the claim another worker may have been faster. */
-	else if (!h->owners || !hand_over(h, p, mf_owners_claim(h->owners, hash, h->worker)))
-		*fresh = true;
-	return *fresh ? begin(h, p, &k, hash, ops) : NULL;
+	return NULL;
 }
 
 bool mf_host_has(const struct mf_host *h, const struct mf_pkt *p)

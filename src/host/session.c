@@ -212,10 +212,10 @@ void mf_session_feed(struct mf_host *h)
 
 static void leave_source(struct mf_host *h, struct mf_session *s)
 {
-	mf_session_opened(s);
 	if (s->source)
-		mf_source_leave(h->sources, s->source);
+		mf_source_leave(h->sources, s->source, s->half_open);
 	s->source = NULL;
+	s->half_open = false;
 }
 
 void mf_session_wait(struct mf_session *s)
@@ -293,7 +293,7 @@ void mf_session_arm(struct mf_session *s, mf_nsec at)
 void mf_session_opened(struct mf_session *s)
 {
 	if (s->half_open)
-		s->source->half_open--;
+		mf_source_opened(s->host->sources, s->source);
 	s->half_open = false;
 }
 

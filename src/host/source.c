@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * source - see source.h. A hash table with chains; the hash is keyed because strangers choose addresses.
+ * source - a hash table with chains; the hash is keyed because strangers choose addresses.
  */
 #include "host/source.h"
 
@@ -8,7 +8,15 @@
 
 #include "crypto/siphash.h"
 
+struct mf_source {
+	struct mf_addr addr;
+	uint32_t sessions, half_open;
+	struct mf_source *next; /* of its hash, or free */
+};
+
 struct mf_sources {
+	uint32_t locked;
+	uint32_t sessions; /* of all */
 	uint8_t hash_key[MF_SIPHASH_KEY_LEN];
 	uint32_t max, used; /* of the array; what was given back is in `free` */
 	uint32_t mask;
@@ -64,43 +72,90 @@ static struct mf_source **search(const struct mf_sources *t, const struct mf_add
 	return at;
 }
 
-struct mf_source *mf_source_find(const struct mf_sources *t, const struct mf_addr *a)
+static void lock(struct mf_sources *t)
 {
-	return *search(t, a);
+	while (__atomic_exchange_n(&t->locked, 1, __ATOMIC_ACQUIRE))
+		while (__atomic_load_n(&t->locked, __ATOMIC_RELAXED))
+			;
 }
 
-struct mf_source *mf_source_join(struct mf_sources *t, const struct mf_addr *a)
+static void unlock(struct mf_sources *t)
 {
-	struct mf_source **at = search(t, a), *s = *at;
+	__atomic_store_n(&t->locked, 0, __ATOMIC_RELEASE);
+}
 
-	if (!s) {
-		s = t->free;
-		if (s) {
-			t->free = s->next;
-		} else {
-			MF_ASSERT(t->used < t->max);
-			s = &t->array[t->used++];
-		}
+static struct mf_source *take(struct mf_sources *t, const struct mf_addr *a)
+{
+	struct mf_source *s = t->free;
+
+	if (s)
+		t->free = s->next;
+	else if (t->used < t->max)
+		s = &t->array[t->used++];
+	if (s)
 		*s = (struct mf_source){ .addr = *a };
-		*at = s;
-	}
-	s->sessions++;
 	return s;
 }
 
-void mf_source_leave(struct mf_sources *t, struct mf_source *s)
+static enum mf_drop join(struct mf_sources *t, const struct mf_addr *a, bool half_open,
+			 const struct mf_source_limits *l, struct mf_source **out)
 {
-	struct mf_source **at;
+	struct mf_source **at = search(t, a), *s = *at;
 
-	MF_ASSERT(s->sessions > 0);
-	if (--s->sessions)
-		return;
-	MF_ASSERT(!s->half_open);
-	at = search(t, &s->addr);
-	MF_ASSERT(*at == s);
+	if (t->sessions >= l->all || t->sessions >= t->max)
+		return MF_DROP_SESSIONS_FULL;
+	if (s && s->sessions >= l->each)
+		return MF_DROP_SESSIONS_SOURCE;
+	if (s && half_open && s->half_open >= l->half_open)
+		return MF_DROP_HALF_OPEN_SOURCE;
+	if (!s)
+		s = *at = take(t, a);
+	MF_ASSERT(s); /* there are no more sources than sessions */
+	t->sessions++;
+	s->sessions++;
+	s->half_open += half_open;
+	*out = s;
+	return MF_DROP_NONE;
+}
+
+enum mf_drop mf_source_join(struct mf_sources *t, const struct mf_addr *a, bool half_open,
+			    const struct mf_source_limits *l, struct mf_source **out)
+{
+	enum mf_drop why;
+
+	lock(t);
+	why = join(t, a, half_open, l, out);
+	unlock(t);
+	return why;
+}
+
+void mf_source_opened(struct mf_sources *t, struct mf_source *s)
+{
+	lock(t);
+	MF_ASSERT(s->half_open > 0);
+	s->half_open--;
+	unlock(t);
+}
+
+static void let_go(struct mf_sources *t, struct mf_source *s)
+{
+	struct mf_source **at = search(t, &s->addr);
+
+	MF_ASSERT(*at == s && !s->half_open);
 	*at = s->next;
 	s->next = t->free;
 	t->free = s;
+}
+
+void mf_source_leave(struct mf_sources *t, struct mf_source *s, bool half_open)
+{
+	lock(t);
+	MF_ASSERT(s->sessions > 0 && s->half_open >= half_open);
+	t->sessions--;
+	s->half_open -= half_open;
+	if (!--s->sessions)
+		let_go(t, s);
+	unlock(t);
 }
 
 size_t mf_sources_bytes(uint32_t max)

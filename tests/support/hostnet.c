@@ -536,11 +536,12 @@ void hostnet_open(struct hostnet *n, const struct hostnet_options *o)
 	n->app_pool = mf_pkt_pool_new(16384, 1024);
 	fakeout_init(&n->out);
 	n->app_env = (struct mf_tcp_env){
-		.pool = n->app_pool, .rng = rng, .ctx = n, .emit = app_emit, .n_records = 65536
+		.pool = n->app_pool, .rng = rng, .ctx = n, .emit = app_emit, .n_records = 8192
 	};
 	MF_ASSERT(n->pool && n->app_pool && mf_tcp_env_init(&n->app_env) == MF_OK);
-	n->host = mf_host_new(o->worker, &n->cfg, &port, n->pool, o->owners, &rng,
-			      o->budget ? o->budget : 4 << 20, n->now);
+	n->host = mf_host_new(o->worker, &n->cfg, &port, n->pool,
+			      o->owners ? &(struct mf_host_shared){ .owners = o->owners } : NULL,
+			      &rng, o->budget ? o->budget : 4 << 20, n->now);
 	MF_ASSERT(n->host);
 }
 
