@@ -12,7 +12,7 @@
 #include "fakedgram.h"
 #include "support/testnet.h"
 
-enum { WORKERS = 2, LOANS = 256, PACKETS = 20000, FLOWS = 64, BATCH = 16 };
+enum { WORKERS = 2, LOANS = 256, FLOWS = 64, PACKETS = 320 * FLOWS, BATCH = 16 };
 
 /* The queue of one worker: what it reads is made up, what it writes is counted. */
 struct queue {
