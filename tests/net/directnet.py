@@ -134,11 +134,6 @@ class Internet:
             self.home.masquerade("to-isp")
         return app
 
-    def segments_only(self, host, dev):
-        """From here on the device sends packets as they would be on a wire: no super-packets, so that
-        a rule which drops one in a hundred does that to packets."""
-        host.ip(f"link set {dev} gso_max_segs 1")
-
 
 def inet(address):
     return socket.AF_INET6 if is_v6(address) else socket.AF_INET

@@ -17,6 +17,7 @@ Each host has a /run of its own (tmpfs): two hosts do not see each other's /run/
 """
 import base64
 import ctypes
+import fcntl
 import json
 import os
 import re
@@ -24,6 +25,7 @@ import shlex
 import shutil
 import signal
 import socket
+import struct
 import subprocess
 import sys
 import tempfile
@@ -390,6 +392,15 @@ class Host:
         if "error" in j:
             raise LabError(f"{self.name}: iperf3 {dst}: {j['error']}")
         return j
+
+    def no_segmentation(self, dev):
+        """From here on the device is given packets as they would be on a wire, no super-packets: so that
+        a rule which drops one in a hundred does that to packets."""
+        for command in (0x1f, 0x24, 0x2c):      # ETHTOOL_STSO, ETHTOOL_SGSO, ETHTOOL_SGRO
+            value = ctypes.create_string_buffer(struct.pack("II", command, 0))
+            request = struct.pack("16sP", dev.encode(), ctypes.addressof(value))
+            with self.socket(socket.AF_INET, socket.SOCK_DGRAM) as s:
+                fcntl.ioctl(s, 0x8946, request + bytes(16))     # SIOCETHTOOL
 
     def http_server(self, port=80, directory=None, bind="::"):
         """Serves a directory; GET /whoami answers with the client's address, /bytes/N with N bytes."""

@@ -27,7 +27,7 @@ class Wire:
         self.app, self.checksums = APP, it.ours == "mintflow"
         if it.ours == "kernel":         # then the server's own TCP is what we talk to
             self.app = KERNEL_APP
-            it.segments_only(it.net, "to-isp")
+            it.net.no_segmentation("to-isp")
             it.isp.ip(f"route add {self.app[4]}/32 via 192.0.2.2")
             it.isp.ip(f"-6 route add {self.app[6]}/128 via 2001:db8:2::2")
         self.tx = {4: it.home.socket(socket.AF_INET, socket.SOCK_RAW, socket.IPPROTO_RAW),

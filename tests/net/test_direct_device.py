@@ -23,7 +23,7 @@ def two_links(lab, **kw):
     """The second link has a default route that is used when the first one's has gone."""
     it = Internet(lab, start=False, **kw)
     lab.link(it.home, it.isp, [CELL4 + "/24", CELL6 + "/64"], ["192.0.3.1/24", "2001:db8:3::1/64"],
-             a_dev="cellular")
+             a_dev="cellular", b_dev="antenna")
     it.home.ip("route add default via 192.0.3.1 metric 2000")
     it.home.ip("-6 route add default via 2001:db8:3::1 metric 2000")
     it.net.http_server(80)

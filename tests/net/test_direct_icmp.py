@@ -7,7 +7,7 @@ import re
 
 import pytest
 
-from directnet import BAD, WEB, WEB4, Internet
+from directnet import BAD, WEB, Internet
 
 pytestmark = pytest.mark.direct
 INDEX = {4: 0, 6: 1}
@@ -63,10 +63,3 @@ def test_traceroute(lab, ours, version, kind):
     hops = [h[0] for h in hops if h]
     assert hops[-1] == WEB[version], out
     assert ISP[version] in hops, out
-
-
-def test_an_echo_request_from_the_internet_is_not_ours(lab, ours):
-    """Only what the app began is a session: the kernel at home goes on answering for itself."""
-    it = Internet(lab, ours)
-    it.net.ping("192.0.2.2", 2, interval=0.1)
-    it.app.ping(WEB4)

@@ -64,9 +64,9 @@ def test_mss_fits_the_path(lab, version):
     packets = cap.packets()
     mss = [dict(p["TCP"].options)["MSS"] for p in packets if p["TCP"].flags == "SA"]
     assert mss and all(m <= 1300 - header for m in mss), mss
-    # Super-packets are longer; without them (`gso_max_segs 1`) nothing exceeds the app's MSS.
+    # Super-packets are longer; without them nothing exceeds the app's MSS.
     it.app.ip("link set to-home mtu 1280")
-    it.segments_only(it.home, "to-app")
+    it.home.no_segmentation("to-app")
     cap = it.app.capture("to-home", "src " + WEB[version])
     transfer(it.app, it.net, WEB[version], 3_000_000, port=7001)
     longest = max(len(p) - 14 for p in cap.packets())

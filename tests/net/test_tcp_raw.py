@@ -311,7 +311,7 @@ def test_held_syn(it, wire):
         c.silence(0.15)
 
     def sessions():
-        return [s for s in it.end.sessions() if str(c.sport) in str(s["source"])]
+        return [s for s in it.end.sessions() if str(c.sport) in str(s["app"])]
     assert len(sessions()) == 1
     c.send("R", seq=c.isn + 1)
     wait_for("the session's end", lambda: not sessions(), 5)
