@@ -62,7 +62,8 @@ def test_running_sessions_stay_on_their_device(lab):
     """A new default route is for new sessions; the old device still works, so the old session does."""
     it = two_links(lab)
     mine, theirs = joined(it.app, it.net, WEB4)
-    it.home.ip("route add default via 192.0.3.1 metric 1")
+    it.home.ip("route add default via 192.0.2.1 metric 3000")
+    it.home.ip("route replace default via 192.0.3.1")
     wait_for("the second device", lambda: whoami(it) == CELL4, 10)
     mine.sendall(b"still here")
     assert theirs.recv(20) == b"still here"

@@ -55,8 +55,8 @@ def test_show_sessions(lab, version):
     wait_for("the half-closed state", lambda: of_port(it, port)["state"] == "app-closed")
     theirs.close()
     mine.close()
-    wait_for("its end", lambda: of_port(it, port) is None or
-             of_port(it, port)["state"] == "time-wait")
+    wait_for("its end", lambda: (of_port(it, port) or {"state": "gone"})["state"]
+             in ("gone", "time-wait"))
 
 
 def test_why_explains_a_live_session(lab):
