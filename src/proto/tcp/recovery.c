@@ -210,6 +210,8 @@ void mf_tcp_recover_mtu(struct mf_tcp *c)
 		if (!(r->flags & (MF_TCP_REC_SACKED | MF_TCP_REC_LOST)) &&
 		    mf_tcp_rec_bytes(r) > c->mss)
 			mf_tcp_mark_lost(c, r);
+	if (!(c->flags & MF_TCP_F_SACK)) /* a guess, which may count what is now known to be lost */
+		c->sacked = 0;
 	if (!c->lost || c->recovery != MF_TCP_OPEN)
 		return;
 	begin_episode(c, MF_TCP_LOSS);
