@@ -1,10 +1,11 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
  * Two whole engines with a live session: any packet from an app, any datagram from the network, any
- * plaintext from an authenticated peer. Nothing may crash, leak or stall, and the books must balance.
+ * plaintext from an authenticated peer. Part of the addresses is routed `direct`, to a far side that sends
+ * back what it gets. Nothing may crash, leak or stall, and the books must balance.
  *
- * byte 0: what (0 app, 1 datagram, 2 datagram batch, 3 plaintext of the peer); app packets continue with
- * 8 bytes of offload metadata.
+ * byte 0: what, modulo 4 (0 app, 1 datagram, 2 datagram batch, 3 plaintext of the peer), and how much time
+ * passes then (the high half, in tenths of a second); app packets continue with 8 bytes of offload metadata.
  */
 #include <stdio.h>
 #include <stdlib.h>
@@ -15,6 +16,137 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 
 static struct testnet net;
 
+/* ---- The far side ---------------------------------------------------------------------------------- */
+
+/* Bytes written and not read yet; which they are is of no interest here. */
+static mf_err open_stream(struct mf_outbound *o, struct mf_stream *s, const struct mf_target *to)
+{
+	(void)o;
+	(void)to;
+	s->impl = calloc(1, sizeof(size_t));
+	if (!s->impl)
+		abort();
+	mf_stream_notify(s, MF_STREAM_OPENED | MF_STREAM_READABLE | MF_STREAM_WRITABLE);
+	return MF_OK;
+}
+
+static size_t write_stream(struct mf_stream *s, const struct mf_span *v, size_t n)
+{
+	size_t bytes = 0;
+
+	for (size_t i = 0; i < n; i++)
+		bytes += v[i].n;
+	*(size_t *)s->impl += bytes;
+	mf_stream_notify(s, MF_STREAM_READABLE);
+	return bytes;
+}
+
+static ptrdiff_t read_stream(struct mf_stream *s, const struct mf_room *v, size_t n)
+{
+	size_t *left = s->impl, bytes = 0;
+
+	for (size_t i = 0; i < n; i++) {
+		size_t part = mf_min(v[i].n, *left - bytes);
+
+		memset(v[i].p, 0, part);
+		bytes += part;
+	}
+	*left -= bytes;
+	return bytes ? (ptrdiff_t)bytes : MF_STREAM_AGAIN;
+}
+
+static void shutdown_stream(struct mf_stream *s)
+{
+	(void)s;
+}
+
+static void close_stream(struct mf_stream *s, bool reset)
+{
+	(void)reset;
+	free(s->impl);
+	s->impl = NULL;
+}
+
+static void stream_info(const struct mf_stream *s, struct mf_stream_info *out)
+{
+	(void)s;
+	*out = (struct mf_stream_info){ 0 };
+}
+
+/* Where the last datagram went; one comes back from there. */
+struct answer {
+	struct mf_endpoint from;
+	size_t len;
+};
+
+static mf_err open_dgram(struct mf_outbound *o, struct mf_dgram *d, const struct mf_target *to)
+{
+	(void)o;
+	(void)to;
+	d->impl = calloc(1, sizeof(struct answer));
+	if (!d->impl)
+		abort();
+	return MF_OK;
+}
+
+static void send_dgram(struct mf_dgram *d, struct mf_pkt **pkts, size_t n)
+{
+	for (size_t i = 0; i < n; i++) {
+		pkts[i]->drop = MF_DROP_NONE;
+		*(struct answer *)d->impl = (struct answer){ pkts[i]->remote, pkts[i]->len };
+	}
+	mf_dgram_notify(d, MF_STREAM_READABLE);
+}
+
+static size_t recv_dgram(struct mf_dgram *d, struct mf_pkt_pool *pool, struct mf_pkt **out, size_t max)
+{
+	struct answer *a = d->impl;
+	struct mf_pkt *p;
+
+	if (!a->len || !max)
+		return 0;
+	p = a->len <= MF_PKT_SMALL_MAX ? mf_pkt_small(pool) : mf_pkt_large(pool);
+	if (!p)
+		return 0;
+	p->len = (uint32_t)a->len;
+	memset(p->data, 0, p->len);
+	p->remote = a->from;
+	a->len = 0;
+	out[0] = p;
+	return 1;
+}
+
+static bool dgram_error(struct mf_dgram *d, struct mf_dgram_error *e)
+{
+	(void)d;
+	(void)e;
+	return false;
+}
+
+static void close_dgram(struct mf_dgram *d)
+{
+	free(d->impl);
+	d->impl = NULL;
+}
+
+static const struct mf_outbound_ops far_ops = {
+	.name = "far",
+	.stream_open = open_stream,
+	.stream_write = write_stream,
+	.stream_read = read_stream,
+	.stream_shutdown = shutdown_stream,
+	.stream_close = close_stream,
+	.stream_info = stream_info,
+	.dgram_open = open_dgram,
+	.dgram_send = send_dgram,
+	.dgram_recv = recv_dgram,
+	.dgram_error = dgram_error,
+	.dgram_close = close_dgram,
+};
+static struct mf_outbound far = { .ops = &far_ops };
+
+/* ---- The engines ----------------------------------------------------------------------------------- */
+
 static void open_once(void)
 {
 	static bool done;
@@ -23,7 +155,14 @@ static void open_once(void)
 	if (done)
 		return;
 	done = true;
-	testnet_open(&net, &(struct testnet_options){ .seed = 1 });
+	testnet_open(&net, &(struct testnet_options){
+				   .seed = 1,
+				   .routes = "    - { cidr: 0.0.0.0/0, to: wg0 }\n"
+					     "    - { cidr: \"::/0\", to: wg0 }\n"
+					     "    - { cidr: 203.0.0.0/8, to: direct }\n"
+					     "    - { cidr: \"2001::/16\", to: direct }\n",
+			   });
+	mf_worker_set_direct(mf_engine_worker(net.side[0].engine, 0), &far);
 	testnet_app_send(&net.side[0], pkt, testnet_udp4(pkt, "10.9.0.1", "10.9.0.2", 1, 2, NULL, 0),
 			 0, 0, false, 0, 0);
 	testnet_settle(&net);
@@ -110,6 +249,8 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 		}
 	}
 	testnet_settle(&net);
+	if (data[0] >> 4)
+		testnet_advance(&net, (mf_nsec)(data[0] >> 4) * 100 * MF_MSEC);
 	for (int s = 0; s < TESTNET_SIDES; s++) {
 		while ((i = testnet_app_recv(&net.side[s])) != NULL)
 			free(i);
