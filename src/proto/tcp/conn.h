@@ -150,7 +150,8 @@ struct mf_tcp {
 	mf_nsec drs_at;
 	mf_nsec data_at;  /* when data last came */
 	mf_nsec oow_next; /* when the answers to bad segments are used up: GCRA */
-	uint8_t pingpong; /* answers that took the ACK along, lately */
+	uint8_t pingpong; /* answers so quick that they can take the ACK along, lately */
+	bool unanswered;  /* data has come, and nothing was sent since */
 	uint8_t n_ooo;    /* segments that came out of order since the last ACK */
 	bool pushed;      /* nothing follows at once what came last */
 

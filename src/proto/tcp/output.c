@@ -91,7 +91,7 @@ static bool resend(struct mf_tcp *c, struct mf_tcp_rec *r, uint32_t n, mf_nsec n
 		.len = n,
 	};
 
-	if (r->seq + n == c->snd_end)
+	if (n && r->seq + n == c->snd_end)
 		o.flags |= MF_TCP_PSH;
 	if (fin)
 		o.flags |= MF_TCP_FIN;
@@ -181,8 +181,9 @@ static bool send_segment(struct mf_tcp *c, uint32_t n, mf_nsec now)
 		o.flags |= MF_TCP_PSH;
 	if (fin)
 		o.flags |= MF_TCP_FIN;
-	if (c->ack_sent != c->rcv_nxt && now - c->data_at <= MF_TCP_ACK_DELAY)
+	if (c->unanswered && now - c->data_at <= MF_TCP_ACK_DELAY)
 		c->pingpong = (uint8_t)mf_min(c->pingpong + 1u, PINGPONG_MAX);
+	c->unanswered = false;
 	if (!mf_tcp_emit(c, &o, now)) {
 		mf_tcp_sndq_unreserve(c, r);
 		return try_later(c, now);
@@ -318,24 +319,24 @@ static bool send_ack(struct mf_tcp *c, const struct mf_tcp_range *blocks, uint8_
 }
 
 /* One ACK for a turn is enough, but not if it has not room for what the peer must know about a loss: how
- * often (RFC 5681 3.2), or what has arrived (RFC 2018 3). */
+ * often (RFC 5681 3.2), or what has arrived (RFC 2018 3). That goes before it, from below, so that it
+ * does not look as if it had been reordered. */
 static void send_acks(struct mf_tcp *c, mf_nsec now)
 {
-	struct mf_tcp_range r[MF_TCP_SACK_MAX];
 	bool sack = c->flags & MF_TCP_F_SACK;
-	const struct mf_pkt *at = NULL;
-	uint8_t per = c->flags & MF_TCP_F_TS ? MF_TCP_SACK_MAX - 1 : MF_TCP_SACK_MAX;
-	uint32_t said = sack ? per : 1, ooo = (uint32_t)mf_min(c->n_ooo, sack ? SACK_ALL : DUP_ACKS);
+	uint8_t per = c->flags & MF_TCP_F_TS ? MF_TCP_SACK_MAX - 1 : MF_TCP_SACK_MAX, n = 0;
+	uint32_t ooo = (uint32_t)mf_min(c->n_ooo, sack ? SACK_ALL : DUP_ACKS);
+	const struct mf_pkt *at = sack && ooo > per ? mf_tcp_reass_from(&c->reass, ooo) : NULL;
+	struct mf_tcp_range r[MF_TCP_SACK_MAX];
 
 	c->n_ooo = 0;
-	if (!send_ack(c, NULL, 0, now) || !c->reass.n)
-		return;
-	for (; said < ooo; said += sack ? per : 1) {
-		uint8_t n = sack ? mf_tcp_reass_runs(&c->reass, &at, r, per) : 0;
-
-		if (!send_ack(c, r, n, now) || (sack && !at))
+	for (uint32_t k = 1; sack ? at != NULL : k < ooo; k++) {
+		if (sack)
+			n = mf_tcp_reass_runs(&at, r, per);
+		if (!send_ack(c, r, n, now))
 			return;
 	}
+	send_ack(c, NULL, 0, now);
 }
 
 /* What ends a write of the peer's is acknowledged at once: its Nagle must not wait, and packets into a local
@@ -345,7 +346,7 @@ static bool ack_due(struct mf_tcp *c, mf_nsec now)
 {
 	uint32_t n = c->rcv_nxt - c->ack_sent;
 
-	if (!n || n >= 2u * c->rcv_mss || (c->pushed && !c->pingpong))
+	if (!n || n >= 2u * c->rcv_mss || (c->pushed && c->pingpong < PINGPONG_MAX))
 		return n != 0;
 	if (c->ack_at == MF_NEVER)
 		c->ack_at = now + MF_TCP_ACK_DELAY;

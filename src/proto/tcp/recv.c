@@ -291,6 +291,7 @@ static enum mf_drop take_payload(struct mf_tcp *c, const struct mf_tcp_seg *s, s
 		if (c->flags & MF_TCP_F_TS)
 			sample_rtt(c, s, now);
 		c->data_at = now;
+		c->unanswered = true;
 		c->pushed = s->flags & MF_TCP_PSH || s->len < c->rcv_mss;
 		p->gso_type = MF_GSO_NONE;
 		r = take_in_order(c, p);

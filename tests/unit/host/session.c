@@ -41,7 +41,6 @@ static void test_whole(void **state)
 {
 	struct mf_session_facts f, want;
 	uint64_t n, before = 0;
-	unsigned seen = 0;
 	pthread_t t;
 
 	(void)state;
@@ -52,14 +51,12 @@ static void test_whole(void **state)
 		make_facts(&want, n);
 		assert_memory_equal(&f, &want, sizeof(f));
 		assert_true(n >= before);
-		seen += n != before;
 		before = n;
 	} while (!__atomic_load_n(&done, __ATOMIC_ACQUIRE));
 	pthread_join(t, NULL);
 	mf_session_read_facts(&pub, &f);
 	memcpy(&n, &f, sizeof(n));
 	assert_int_equal(n, 200000);
-	assert_true(seen > 0);
 }
 
 /* ---- A host at work -------------------------------------------------------------------------------- */
