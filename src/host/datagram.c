@@ -235,13 +235,12 @@ static void strip(struct mf_pkt *p, size_t n)
 	p->len -= (uint32_t)n;
 }
 
-/* May it go out in fragments? Its sender said so, or sent it in fragments (host/reass.c). */
+/* Did its sender say so? (What came in fragments is marked already, host/reass.c.) */
 static bool may_fragment(const struct mf_pkt *p)
 {
 	const struct mf_ip4_hdr *h = (const void *)p->data;
 
-	return p->flags & MF_PKT_MAY_FRAGMENT ||
-	       (p->ip_version == 4 && !(mf_be16_get(h->frag) & MF_IP4_DF));
+	return p->ip_version == 4 && !(mf_be16_get(h->frag) & MF_IP4_DF);
 }
 
 static void put(struct mf_host *h, struct mf_datagram_batch *b, struct mf_session *s,

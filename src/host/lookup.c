@@ -19,7 +19,7 @@ static void drop_fragment(void *ctx, struct mf_pkt *p, enum mf_drop reason)
 	uint8_t exceeded = p->ip_version == 4 ? MF_ICMP4_TIME_EXCEEDED : MF_ICMP6_TIME_EXCEEDED;
 	struct mf_addr us = mf_ip_dst(p);
 
-	if (reason == MF_DROP_FRAGMENT_TIMEOUT && p->l4_proto)
+	if (reason == MF_DROP_FRAGMENT_TIMEOUT)
 		mf_host_icmp_error(ctx, p->data, p->len, &us, exceeded, 1, 0);
 	mf_host_drop(ctx, p, reason);
 }

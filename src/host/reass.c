@@ -276,12 +276,12 @@ static struct datagram *begin(struct mf_reass *r, const struct mf_pkt *p,
 
 /* ---- One datagram -------------------------------------------------------------------------------- */
 
-/* Is the fragment possible by itself? */
+/* Is the fragment possible by itself? That it ends within 65535 bytes mf_ip_input has seen to. */
 static bool possible(const struct mf_pkt *p, const struct mf_fragment *f)
 {
 	size_t n = p->len - f->data_off;
 
-	if (!n || f->place + n > 65535 || (f->more && n % 8))
+	if (!n || (f->more && n % 8))
 		return false;
 	if (!f->place)
 		return p->len - p->l4_off >= (p->l4_proto == MF_IPPROTO_TCP ? TCP_MIN : L4_MIN);

@@ -115,6 +115,7 @@ static size_t recv_dgrams(struct mf_dgram *d, struct mf_pkt_pool *pool, struct m
 	size_t n = 0;
 
 	MF_ASSERT(max > 0);
+	x->recvs++;
 	while (n < max && x->given < x->n_waiting) {
 		out[n] = receive(pool, &x->waiting[x->given]);
 		MF_ASSERT(out[n]); /* sessions ask for what the pool can give */

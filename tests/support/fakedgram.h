@@ -41,7 +41,8 @@ struct fake_dgram {
 	size_t n_waiting, given;
 	struct mf_dgram_error error[64];
 	size_t n_errors, told;
-	uint32_t calls;
+	uint32_t calls; /* of dgram_send */
+	uint32_t recvs; /* of dgram_recv */
 };
 
 struct fakedgrams {

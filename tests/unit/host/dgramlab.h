@@ -43,9 +43,19 @@ static void lab_emit(void *ctx, struct mf_pkt *p)
 	lab.out[lab.n_out++] = p;
 }
 
+/* Traces and captures want to see the packet at its end as it came. */
+static void lab_check_end(const struct mf_pkt *p)
+{
+	size_t ip = mf_load_be16(p->data + (p->ip_version == 4 ? 2 : 4));
+
+	assert_int_equal(p->data[0] >> 4, p->ip_version);
+	assert_in_range(p->len, p->l4_off, ip + (p->ip_version == 4 ? 0 : 40));
+}
+
 static void lab_drop(void *ctx, struct mf_pkt *p, enum mf_drop reason)
 {
 	(void)ctx;
+	lab_check_end(p);
 	assert_true(reason > MF_DROP_NONE && reason < MF_DROP_COUNT);
 	lab.dropped[reason]++;
 	lab.drops++;
@@ -55,6 +65,7 @@ static void lab_drop(void *ctx, struct mf_pkt *p, enum mf_drop reason)
 static void lab_consume(void *ctx, struct mf_pkt *p)
 {
 	(void)ctx;
+	lab_check_end(p);
 	lab.consumed++;
 	mf_pkt_free(p);
 }

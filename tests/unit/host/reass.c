@@ -340,6 +340,27 @@ static void test_refused_at_sight(void **state)
 	}
 }
 
+/* The same bytes again are a duplicate only if they say the same of what follows. */
+static void test_not_quite_a_duplicate(void **state)
+{
+	struct model *m = datagram(4, UDP, 100);
+	struct mf_reass *r = mf_reass_new(pool, 8, UINT64_MAX);
+
+	(void)state;
+	memset(&seen, 0, sizeof(seen));
+	assert_null(add(r, cut(m->whole, m->len, 1, 16, 32, true), 0));
+	assert_null(add(r, cut(m->whole, m->len, 1, 16, 32, true), 0));
+	assert_int_equal(seen.absorbed, 1);
+	assert_null(add(r, cut(m->whole, m->len, 1, 16, 32, false), 0));
+	assert_int_equal(seen.dropped[MF_DROP_FRAGMENT_OVERLAP], 2);
+	/* Other bytes at the same place, either. */
+	assert_null(add(r, cut(m->whole, m->len, 2, 16, 32, true), 0));
+	m->whole[20 + 31] ^= 1;
+	assert_null(add(r, cut(m->whole, m->len, 2, 16, 32, true), 0));
+	assert_int_equal(seen.dropped[MF_DROP_FRAGMENT_OVERLAP], 4);
+	mf_reass_free(r);
+}
+
 /* What is no fragment comes back as it is. */
 static void test_not_a_fragment(void **state)
 {
@@ -686,6 +707,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_model),
 		cmocka_unit_test(test_refused_at_sight),
+		cmocka_unit_test(test_not_quite_a_duplicate),
 		cmocka_unit_test(test_not_a_fragment),
 		cmocka_unit_test(test_congestion_marks),
 		cmocka_unit_test(test_extension_headers),

@@ -415,6 +415,83 @@ static void test_back_many(void **state)
 		assert_int_equal(lab.out[i]->len, 28 + i);
 }
 
+static void give_up(void *ctx, struct mf_pkt *p, enum mf_drop reason)
+{
+	(void)ctx, (void)p;
+	fail_msg("a fragment of ours: %s", mf_drop_name(reason));
+}
+
+static void absorb(void *ctx, struct mf_pkt *p)
+{
+	(void)ctx;
+	mf_pkt_free(p);
+}
+
+/* Takes what went to the app through reassembly; the n datagrams of these lengths must come out. */
+static void reassemble(unsigned v, uint32_t mtu, const size_t *want, size_t n)
+{
+	struct mf_reass *r = mf_reass_new(lab.pool, 64, UINT64_MAX);
+	size_t i, got = 0;
+
+	for (i = 0; i < lab.n_out; i++) {
+		struct mf_pkt *p = lab.out[i], *w;
+
+		assert_true(p->len <= mtu);
+		assert_int_equal(p->gso_type, MF_GSO_NONE);
+		assert_int_equal(mf_ip_input(p), MF_DROP_NONE);
+		w = mf_reass_add(r, p, 0, give_up, NULL, absorb);
+		if (!w)
+			continue;
+		assert_true(got < n);
+		assert_int_equal(w->len, (v == 4 ? 28 : 48) + want[got]);
+		assert_true(mf_ip_l4_csum_ok(w));
+		assert_memory_equal(w->data + (v == 4 ? 28 : 48), lab_bytes, want[got]);
+		got++;
+		mf_pkt_free(w);
+	}
+	lab.n_out = 0;
+	assert_int_equal(got, n);
+	assert_int_equal(mf_reass_held(r), 0);
+	mf_reass_free(r);
+}
+
+/* An outbound that has nothing is asked once and not again. */
+static void test_back_edge(void **state)
+{
+	uint32_t recvs;
+
+	(void)state;
+	lab_send(lab_udp(4, 1, 4000, 1, 9, 1));
+	assert_int_equal(last()->recvs, 0);
+	lab_begin();
+	give(last(), 4, 1, 9, 5);
+	lab_run();
+	recvs = last()->recvs;
+	assert_true(recvs <= 2);
+	lab_send(lab_udp(4, 1, 4000, 1, 9, 1));
+	assert_int_equal(last()->recvs, recvs);
+}
+
+/* What no UDP packet could carry. */
+static void test_back_too_long(void **state)
+{
+	(void)state;
+	for (unsigned v = 4; v <= 6; v += 2) {
+		struct mf_endpoint from = lab_server(v, 1, 9);
+		size_t most = v == 4 ? 65507 : 65527;
+
+		lab_send(lab_udp(v, 1, 4000, 1, 9, 1));
+		lab_begin();
+		fakedgram_give(last(), &from, lab_bytes, most + 1, 0, 0);
+		fakedgram_give(last(), &from, lab_bytes, most + 1, 1200, 0);
+		lab_run();
+		assert_int_equal(lab.n_out, 0);
+		give(last(), v, 1, 9, most);
+		lab_run();
+		reassemble(v, 1500, &most, 1);
+	}
+}
+
 /* Against the model that cuts slowly. */
 static void check_super(unsigned v, size_t n, uint16_t gso_size)
 {
@@ -488,46 +565,6 @@ static void test_tun_without_super_packets(void **state)
 	}
 }
 
-static void give_up(void *ctx, struct mf_pkt *p, enum mf_drop reason)
-{
-	(void)ctx, (void)p;
-	fail_msg("a fragment of ours: %s", mf_drop_name(reason));
-}
-
-static void absorb(void *ctx, struct mf_pkt *p)
-{
-	(void)ctx;
-	mf_pkt_free(p);
-}
-
-/* Takes what went to the app through reassembly; the n datagrams of these lengths must come out. */
-static void reassemble(unsigned v, uint32_t mtu, const size_t *want, size_t n)
-{
-	struct mf_reass *r = mf_reass_new(lab.pool, 64, UINT64_MAX);
-	size_t i, got = 0;
-
-	for (i = 0; i < lab.n_out; i++) {
-		struct mf_pkt *p = lab.out[i], *w;
-
-		assert_true(p->len <= mtu);
-		assert_int_equal(p->gso_type, MF_GSO_NONE);
-		assert_int_equal(mf_ip_input(p), MF_DROP_NONE);
-		w = mf_reass_add(r, p, 0, give_up, NULL, absorb);
-		if (!w)
-			continue;
-		assert_true(got < n);
-		assert_int_equal(w->len, (v == 4 ? 28 : 48) + want[got]);
-		assert_true(mf_ip_l4_csum_ok(w));
-		assert_memory_equal(w->data + (v == 4 ? 28 : 48), lab_bytes, want[got]);
-		got++;
-		mf_pkt_free(w);
-	}
-	lab.n_out = 0;
-	assert_int_equal(got, n);
-	assert_int_equal(mf_reass_held(r), 0);
-	mf_reass_free(r);
-}
-
 static void test_big_answers(void **state)
 {
 	static const size_t sizes[] = { 1472, 1473, 5000, 65507, 0 };
@@ -596,11 +633,17 @@ static void test_path_mtu_to_app(void **state)
 		lab_run();
 		assert_int_equal(lab.n_out, 2);
 		reassemble(v, 1300, &n, 1);
+		/* It does not grow by what another one says. */
+		lab_send(lab_icmp(v, 9, 1, type, code, 1450, quote, sizeof(quote)));
+		lab_begin();
+		give(last(), v, 1, 53, n);
+		lab_run();
+		reassemble(v, 1300, &n, 1);
 		/* It has to be addressed to whom the packet came from. */
 		lab_send(lab_icmp(v, 9, 2, type, code, 1280, quote, sizeof(quote)));
 		assert_int_equal(lab.dropped[MF_DROP_ICMP_UNMATCHED], 1);
 	}
-	assert_int_equal(mf_host_counters(lab.h)->icmp_from_app, 4);
+	assert_int_equal(mf_host_counters(lab.h)->icmp_from_app, 6);
 }
 
 /* An app that has closed its port says so for each late answer: the mapping stays (RFC 4787 REQ-12). */
@@ -955,6 +998,8 @@ int main(void)
 		test(test_fragments_with_the_wrong_neighbours),
 		test(test_back),
 		test(test_back_many),
+		test(test_back_edge),
+		test(test_back_too_long),
 		test(test_super_packets_back),
 		test(test_tun_without_super_packets),
 		test(test_big_answers),
