@@ -14,7 +14,7 @@
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 
-enum { APPS = 8, HOGS = 64, COMMANDS = 200 };
+enum { APPS = 8, HOGS = 64, COMMANDS = 200, NAME = MF_ENDPOINT_STRLEN };
 
 struct input {
 	const uint8_t *p, *end;
@@ -53,9 +53,9 @@ static struct fake_stream *stream(struct input *in)
 
 /* ---- Apps ------------------------------------------------------------------------------------------ */
 
-static void local_name(char out[64], unsigned n)
+static void local_name(char out[NAME], unsigned n)
 {
-	snprintf(out, 64, n % APPS == 5 ? "[fd00::%u]:%u" : "10.0.0.%u:%u", 2 + n % 2,
+	snprintf(out, NAME, n % APPS == 5 ? "[fd00::%u]:%u" : "10.0.0.%u:%u", 2 + n % 2,
 		 1000 + n % APPS);
 }
 
@@ -66,7 +66,7 @@ static const char *remote_name(unsigned n)
 
 static void connect_app(void)
 {
-	char local[64];
+	char local[NAME];
 
 	if (n_apps == APPS)
 		return;
@@ -100,6 +100,12 @@ static void use_app(struct input *in)
 	}
 }
 
+/* A distance of up to 32 KiB, forwards or back. */
+static uint32_t near(uint32_t v)
+{
+	return (v & 0xffff) - (v & 0x8000 ? 0x10000 : 0);
+}
+
 /* A segment that claims to come from an app, near the numbers that its connection has now. */
 static void forge(struct input *in)
 {
@@ -108,15 +114,15 @@ static void forge(struct input *in)
 	unsigned n = take(in, 1), len;
 	uint8_t flags = (uint8_t)take(in, 1), b[2100];
 	uint32_t seq = take(in, 4), ack = take(in, 4);
-	char local[64], remote[MF_ENDPOINT_STRLEN];
+	char local[NAME], remote[NAME];
 
 	local_name(local, n);
 	snprintf(remote, sizeof(remote), "%s", remote_name(n));
 	if (a && n & 0x80) {
 		mf_endpoint_format(&a->local, local);
 		mf_endpoint_format(&a->remote, remote);
-		seq = a->tcp.snd_nxt + (uint32_t)(int16_t)seq;
-		ack = a->tcp.rcv_nxt + (uint32_t)(int16_t)ack;
+		seq = a->tcp.snd_nxt + near(seq);
+		ack = a->tcp.rcv_nxt + near(ack);
 	}
 	len = take(in, 2) % sizeof(zeros);
 	hostnet_send(&net, b, hostnet_tcp(b, local, remote, seq, ack, flags, zeros, len));
