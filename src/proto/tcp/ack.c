@@ -89,6 +89,7 @@ enum mf_drop mf_tcp_acknowledge(struct mf_tcp *c, const struct mf_tcp_seg *s, mf
 		return MF_DROP_NONE;
 	}
 	a = (struct mf_tcp_ack){
+		.fack = c->fack,
 		.has_ts = c->flags & MF_TCP_F_TS && s->o.has_ts,
 		.ts_ecr = s->o.has_ts ? s->o.ts_ecr : 0,
 		.dup_ack = s->ack == c->snd_una && !s->len && !update && flying &&

@@ -29,6 +29,7 @@ struct mf_tcp_ack {
 	uint32_t acked;     /* how far SND.UNA has moved */
 	uint32_t delivered; /* bytes that we did not know to be there, in sequence or by SACK */
 	mf_nsec rtt_first, rtt_last; /* of what was sent once: the oldest and the latest; 0: none */
+	uint32_t fack;               /* the highest that was known to have arrived before */
 	bool has_ts;
 	uint32_t ts_ecr;
 	bool dsack;

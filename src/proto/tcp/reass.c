@@ -209,17 +209,26 @@ uint8_t mf_tcp_reass_blocks(const struct mf_tcp_reass *q, struct mf_tcp_range *o
 	return n;
 }
 
-uint8_t mf_tcp_reass_runs(const struct mf_tcp_reass *q, const struct mf_pkt **at,
-			  struct mf_tcp_range *out, uint8_t max)
+const struct mf_pkt *mf_tcp_reass_from(const struct mf_tcp_reass *q, uint32_t n)
 {
-	const struct mf_pkt *p = *at ? *at : q->last;
+	const struct mf_pkt *p = q->last, *prev;
+
+	for (; p && (prev = prev_of(p)); p = prev)
+		if (end_of(prev) != start_of(p) && !--n)
+			break;
+	return p;
+}
+
+uint8_t mf_tcp_reass_runs(const struct mf_pkt **at, struct mf_tcp_range *out, uint8_t max)
+{
+	const struct mf_pkt *p = *at;
 	uint8_t n = 0;
 
-	for (; p && n < max; p = prev_of(p)) {
-		out[n].end = end_of(p);
-		while (prev_of(p) && end_of(prev_of(p)) == start_of(p))
-			p = prev_of(p);
-		out[n++].start = start_of(p);
+	while (p && n < max) {
+		out[n] = (struct mf_tcp_range){ start_of(p), end_of(p) };
+		while ((p = p->next) && start_of(p) == out[n].end)
+			out[n].end = end_of(p);
+		n++;
 	}
 	*at = p;
 	return n;

@@ -39,10 +39,10 @@ bool mf_tcp_reass_add(struct mf_tcp_reass *q, struct mf_pkt *p, uint32_t seq,
 struct mf_pkt *mf_tcp_reass_take(struct mf_tcp_reass *q, uint32_t rcv_nxt);
 /* The SACK blocks for an ACK; returns how many of `max`. */
 uint8_t mf_tcp_reass_blocks(const struct mf_tcp_reass *q, struct mf_tcp_range *out, uint8_t max);
-/* All there is, for ACKs that have more to say: the next `max` blocks from the highest down. *at: NULL to begin
- * with; afterwards where to go on, NULL: that was all. */
-uint8_t mf_tcp_reass_runs(const struct mf_tcp_reass *q, const struct mf_pkt **at,
-			  struct mf_tcp_range *out, uint8_t max);
+/* For ACKs that have more to say: where the n-th block from the top begins, or the first if there are not so
+ * many; and the next `max` blocks from *at on, upwards. *at is NULL after the last. */
+const struct mf_pkt *mf_tcp_reass_from(const struct mf_tcp_reass *q, uint32_t n);
+uint8_t mf_tcp_reass_runs(const struct mf_pkt **at, struct mf_tcp_range *out, uint8_t max);
 /* Lets go of the packet furthest away, for memory; false: empty. Returns its bytes in *n. */
 bool mf_tcp_reass_prune(struct mf_tcp_reass *q, uint32_t *n);
 void mf_tcp_reass_clear(struct mf_tcp_reass *q);

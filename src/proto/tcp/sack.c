@@ -28,7 +28,7 @@ void mf_tcp_delivered(struct mf_tcp *c, const struct mf_tcp_rec *r, uint32_t end
 				a->rtt_first = rtt;
 			a->rtt_last = rtt;
 		}
-		if (mf_seq_lt(end, c->fack))
+		if (mf_seq_lt(end, a->fack))
 			c->flags |= MF_TCP_F_REORDERING;
 	}
 	c->fack = mf_seq_max(c->fack, end);
