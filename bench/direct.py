@@ -79,7 +79,9 @@ class Bed:
 
     def _mintflow(self, home):
         mintflow_path()
+        # As it comes, but for one app that may have all the sessions there are.
         end = Direct(home, addrs=["10.66.0.2/24"], tweak=self.options.tweak,
+                     sessions={"per_source": 1 << 20},
                      routes=[{"cidr": "0.0.0.0/0", "to": "direct"}]).start()
         return home, end.proc
 

@@ -357,11 +357,11 @@ def suite_cmd(count, options):
     demo = os.path.join(ROOT, "demo")
     if os.path.exists(demo):
         step(count, "demo", [demo], env=env, timeout=300)
-    out, status = run([os.path.join(ROOT, "bench", "run"), "wg-tcp-1", "wg-rtt", "--json",
+    out, status = run([os.path.join(ROOT, "bench", "run"), "wg-tcp-1", "wg-rtt", "direct-rr", "--json",
                        "--rounds", "1", "--seconds", "1"], env=env, timeout=120)
     lines = [x for x in out.splitlines() if x.startswith("{")]
     try:
-        good = len(lines) == 2 and all(json.loads(x)["mintflow"] for x in lines)
+        good = len(lines) == 3 and all(json.loads(x)["mintflow"] for x in lines)
     except (ValueError, KeyError):
         good = False
     if good and not status:

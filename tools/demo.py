@@ -23,8 +23,8 @@ sys.path.insert(0, os.path.join(ROOT, "tests", "net"))
 PICTURE = """
                                               ┌─ hamburg (wireguard-go, NAT)  203.0.113.10 ─┐
   home (MintFlow) ── 192.0.2.0/24 ── isp ─────┤                                             ├─ internet
-     │                                        └─ osaka   (wireguard-go, NAT)  203.0.113.20 ─┘  web, iperf3
-     └── 192.168.7.0/24 ── printer
+     │                                        ├─ osaka   (wireguard-go, NAT)  203.0.113.20 ─┤  web, iperf3
+     └── 192.168.7.0/24 ── printer            └─ direct: sessions of home's own ────────────┘
 """
 
 PROFILE = """\
@@ -61,12 +61,14 @@ interfaces:
 
 cidr_sets:
   japan: {{ cidrs: [198.19.0.0/16], files: [japan.txt] }}
+  nearby: {{ cidrs: [198.18.32.0/19, "2001:db8:77::/64"] }}
   ads: {{ cidrs: [198.18.66.0/24] }}
 
 app_routing:
   enabled: true
   routes:
     - {{ cidr_set: japan, to: osaka }}
+    - {{ cidr_set: nearby, to: direct }}          # the local internet, past every VPN
     - {{ cidr_set: ads, to: reject }}
     - {{ cidr: 198.18.13.0/24, to: drop }}
     - {{ cidr: 198.18.66.7/32, to: hamburg }}     # one good address among the ads
@@ -121,12 +123,13 @@ def build_lab(lab):
     h["home"].ip("-6 route add default via 2001:db8:2::1")
     # Past the tunnel everything is reachable too: a leak would show, not fail.
     h["isp"].ip("route add 198.18.0.0/15 via 198.51.100.2")
-    h["isp"].ip("-6 route add 2001:db8:99::/64 via 2001:db8:5::2")
+    for net in ("2001:db8:99::/64", "2001:db8:77::/64"):
+        h["isp"].ip(f"-6 route add {net} via 2001:db8:5::2")
+        h["internet"].ip(f"route add local {net} dev lo")
     h["hamburg"].ip("-6 route add default via 2001:db8:10::1")
     h["internet"].ip("route add default via 198.51.100.1")
     h["internet"].ip("-6 route add default via 2001:db8:5::1")
     h["internet"].ip("route add local 198.18.0.0/15 dev lo")
-    h["internet"].ip("route add local 2001:db8:99::/64 dev lo")
     h["hamburg"].masquerade("to-isp")
     h["hamburg"].nft('table inet nat {\n chain post {\n oifname "six" masquerade\n }\n}\n')
     h["osaka"].masquerade("to-isp")
@@ -176,29 +179,35 @@ def say_why(home, destination):
         return f"error: {e}"[:60]
 
 
-def fetch(host, address, timeout=4):
+def fetch(host, address, timeout=4, port=80):
     """(curl's status, the address that the server saw, seconds)"""
     at = f"[{address}]" if ":" in address else address
     start = time.monotonic()
-    r = host.run(["curl", "-gs", "-m", timeout, f"http://{at}/whoami"], check=False)
+    r = host.run(["curl", "-gs", "-m", timeout, f"http://{at}:{port}/whoami"], check=False)
     took = time.monotonic() - start
     return r.returncode, json.loads(r.stdout)["client"] if r.returncode == 0 else None, took
 
 
+# As the server sees who asks.
 SEEN = {"203.0.113.10": "hamburg", "2001:db8:10::10": "hamburg", "203.0.113.20": "osaka",
-        "192.0.2.2": "past the tunnel!", "2001:db8:2::2": "past the tunnel!"}
+        "192.0.2.2": "direct", "2001:db8:2::2": "direct"}
+NEARBY, NEARBY6 = "198.18.40.1", "2001:db8:77::7"
+AT_HOMES_CABLE = "not arp and not icmp6 and not (udp and port 51820)"
 
 
 def exercise(h, home, hamburg, osaka, film):
     t = Table()
     host = h["home"]
-    leak = h["isp"].capture("to-home", "not (udp and port 51820) and not arp and not icmp6", "leak")
+    leak = h["isp"].capture("to-home", f"{AT_HOMES_CABLE} and not net 198.18.32.0/19 "
+                            "and not net 2001:db8:77::/64", "leak")
 
     for what, dst, want in (("web", "198.18.1.1", "hamburg"),
                             ("web, IPv6", "2001:db8:99::7", "hamburg"),
                             ("web, set `japan`", "198.19.4.4", "osaka"),
                             ("web, set from a file", "198.18.201.9", "osaka"),
-                            ("web, exception in `ads`", "198.18.66.7", "hamburg")):
+                            ("web, exception in `ads`", "198.18.66.7", "hamburg"),
+                            ("web, set `nearby`", NEARBY, "direct"),
+                            ("web, `nearby`, IPv6", NEARBY6, "direct")):
         status, seen, _ = fetch(host, dst)
         got = f"server saw {seen} ({SEEN.get(seen, '?')})" if seen else f"curl gave {status}"
         why = say_why(home, dst)
@@ -216,31 +225,53 @@ def exercise(h, home, hamburg, osaka, film):
     status, seen, _ = fetch(host, "192.168.7.1")
     t.add("printer's page", "192.168.7.1", "stay at home", "-",
           f"printer saw {seen}" if seen else f"curl gave {status}", seen == "192.168.7.2")
-    for what, dst in (("ping", "198.18.1.1"), ("ping, IPv6", "2001:db8:99::7")):
+    status, _, took = fetch(host, NEARBY, port=81)
+    t.add("nobody listens there", NEARBY + ":81", "direct", say_why(home, NEARBY),
+          f"refused after {took * 1000:.0f} ms" if status == 7 else f"curl gave {status}",
+          status == 7 and took < 1)
+    for what, dst, want in (("ping", "198.18.1.1", "hamburg"),
+                            ("ping, IPv6", "2001:db8:99::7", "hamburg"),
+                            ("ping, `nearby`", NEARBY, "direct"),
+                            ("ping, `nearby`, IPv6", NEARBY6, "direct")):
         got = host.ping(dst, 5, interval=0.1, check=False)
-        t.add(what, dst, "hamburg", say_why(home, dst), f"{got} of 5 answered", got == 5)
-    got = host.run(["sh", "-c", "curl -gs -m 60 http://198.18.1.1/film.bin | sha256sum"]).stdout
-    t.add("64 MiB download", "198.18.1.1", "hamburg", say_why(home, "198.18.1.1"),
-          "SHA-256 agrees" if got.split()[0] == film else "SHA-256 differs!",
-          got.split()[0] == film)
-    for what, args in (("iperf3 up", []), ("iperf3 down", ["-R"])):
-        try:
-            rate = host.iperf("198.18.1.1", *args,
-                              seconds=3)["end"]["sum_received"]["bits_per_second"] / 1e9
-        except LabError as e:
-            t.add(what, "198.18.1.1", "hamburg", "-", str(e)[:60], False)
-            continue
-        t.add(what, "198.18.1.1", "hamburg", say_why(home, "198.18.1.1"),
-              f"{rate:.2f} Gbit/s (wireguard-go at the other end)", rate > 0.01)
+        t.add(what, dst, want, say_why(home, dst), f"{got} of 5 answered", got == 5)
+    for dst, want, note in (("198.18.1.1", "hamburg", " (wireguard-go at the other end)"),
+                            (NEARBY, "direct", "")):
+        got = host.run(["sh", "-c", f"curl -gs -m 60 http://{dst}/film.bin | sha256sum"]).stdout
+        t.add("64 MiB download", dst, want, say_why(home, dst),
+              "SHA-256 agrees" if got.split()[0] == film else "SHA-256 differs!",
+              got.split()[0] == film)
+        for what, args in (("iperf3 up", []), ("iperf3 down", ["-R"])):
+            try:
+                rate = host.iperf(dst, *args,
+                                  seconds=3)["end"]["sum_received"]["bits_per_second"] / 1e9
+            except LabError as e:
+                t.add(what, dst, want, "-", str(e)[:60], False)
+                continue
+            t.add(what, dst, want, say_why(home, dst), f"{rate:.2f} Gbit/s{note}", rate > 0.01)
+    a_live_session(t, host, home)
     for end in (hamburg, osaka):
         wg = host.run(["wg", "show", end.host.name, "latest-handshakes"], check=False).stdout
         ok = end.public in wg and not wg.split()[1] == "0"
         t.add("wg show", end.host.name, "handshake", "-", "done" if ok else wg.strip(), ok)
     leaked = [p for p in leak.packets()]
-    t.add("the wire at the provider", "home – isp", "WireGuard only", "-",
+    t.add("the wire at the provider", "home – isp", "WireGuard, nearby", "-",
           f"{len(leaked)} other packets" + (f": {leaked[0].summary()[:50]}" if leaked else ""),
           not leaked)
     return t
+
+
+def a_live_session(t, host, home):
+    """One that stays open while `show sessions` and `why` are asked about it."""
+    with host.socket() as s:
+        s.connect((NEARBY, 80))
+        port = s.getsockname()[1]
+        found = [x for x in home.json("show", "sessions")["sessions"]
+                 if x["app"].endswith(f":{port}")]
+        got = "; ".join(f"{x['proto']} {x['app']} {x['state']}, {x['interface']}" for x in found)
+        t.add("show sessions", f"{NEARBY}:80", "direct", say_why(home, NEARBY), got or "not there",
+              len(found) == 1 and found[0]["interface"] == "direct"
+              and found[0]["state"] == "established")
 
 
 def take_down(h, home):

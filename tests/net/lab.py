@@ -377,7 +377,7 @@ class Host:
         argv = ["iperf3", "-J", "-c", dst, "-p", str(port)]
         argv += ["-t", str(seconds)] if seconds else []
         argv += [str(a) for a in args]
-        for _ in range(3):
+        for _ in range(5):
             r = self.run(argv, check=False, timeout=timeout or seconds + 30)
             try:
                 j = json.loads(r.stdout)
@@ -385,10 +385,10 @@ class Host:
                 raise LabError(f"{self.name}: iperf3 {dst} gave {r.returncode}:\n"
                                f"{r.stdout}{r.stderr}") from None
             # The server opens its listening socket anew for each test: who connects in between is
-            # in the backlog of the old one.
-            if "control message: Connection reset" not in j.get("error", ""):
+            # in the backlog of the old one. And it learns the end of the last one late on a slow way.
+            if not re.search("control message: Connection reset|busy running", j.get("error", "")):
                 break
-            time.sleep(0.2)
+            time.sleep(0.5)
         if "error" in j:
             raise LabError(f"{self.name}: iperf3 {dst}: {j['error']}")
         return j

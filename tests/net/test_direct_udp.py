@@ -24,6 +24,10 @@ SECOND = {4: "198.18.0.2", 6: "2001:db8:99::2"}
 HOME = {4: HOME4, 6: HOME6}
 SOL_UDP, UDP_SEGMENT = 17, 103
 INDEX = {4: 0, 6: 1}
+# A path MTU that the kernel has learned makes a route of 128 bits under the default route of the main
+# table, and `suppress_prefixlength 0` then lets apps use it.
+PAST_THE_TUNNEL = pytest.param(6, marks=pytest.mark.xfail(
+    strict=True, reason="IPv6 path MTU exceptions get past suppress_prefixlength"))
 
 
 def udp(host, address, port=0, timeout=10):
@@ -124,7 +128,7 @@ def test_unreachable(lab, ours, version):
     assert e.value.errno in (errno.EHOSTUNREACH, errno.ENETUNREACH)
 
 
-@pytest.mark.parametrize("version", [4, 6])
+@pytest.mark.parametrize("version", [4, PAST_THE_TUNNEL])
 def test_too_big_for_the_path(lab, ours, version):
     """A datagram that must not be cut meets a narrow link: the app hears of its MTU."""
     it = Internet(lab, ours)
