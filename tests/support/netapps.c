@@ -60,6 +60,28 @@ static struct netapp *app_of(const struct netapps *n, const struct mf_pkt *p)
 	return NULL;
 }
 
+/* A new one for a SYN to the port that is listened on, NULL: it is none. */
+static struct netapp *accept_app(struct netapps *n, const struct mf_pkt *p)
+{
+	const struct mf_tcp_hdr *t = (const void *)(p->data + p->l4_off);
+	struct mf_tcp_config cfg = { .mtu = 1420 };
+	struct netapp *a;
+
+	if (!n->listen || p->l4_proto != MF_IPPROTO_TCP || mf_be16_get(t->dport) != n->listen ||
+	    t->flags != MF_TCP_SYN)
+		return NULL;
+	a = calloc(1, sizeof(*a));
+	MF_ASSERT(a && mf_tcp_hold(&n->env, &a->tcp, &cfg, p, n->net->now) == MF_OK);
+	mf_tcp_accept(&n->env, &a->tcp, n->net->now);
+	a->all = n;
+	a->local = (struct mf_endpoint){ .addr = mf_ip_dst(p), .port = mf_be16_get(t->dport) };
+	a->remote = (struct mf_endpoint){ .addr = mf_ip_src(p), .port = mf_be16_get(t->sport) };
+	a->salt = mf_prng_u64(&n->net->prng);
+	a->next = n->first;
+	n->first = a;
+	return a;
+}
+
 static void look(struct netapp *a)
 {
 	uint32_t ev = mf_tcp_events(&a->tcp);
@@ -83,6 +105,11 @@ static void deliver(struct netapps *n, struct testnet_item *i)
 	MF_ASSERT(p->flags & MF_PKT_NEEDS_CSUM || p->l4_proto == MF_IPPROTO_ICMP ||
 		  mf_ip_l4_csum_ok(p));
 	a = app_of(n, p);
+	if (!a && accept_app(n, p)) {
+		mf_pkt_free(p);
+		free(i);
+		return;
+	}
 	if (!a) {
 		mf_pkt_free(p);
 		*n->other_last = i;

@@ -28,6 +28,7 @@ struct netapps {
 	struct mf_pkt_pool *pool;
 	struct mf_tcp_env env;
 	struct netapp *first;
+	uint16_t listen; /* connections to this port become apps; 0: none do */
 	struct testnet_item *other, **other_last; /* packets for no app */
 };
 
