@@ -633,6 +633,53 @@ static void test_all_full(void **state)
 	mf_reass_free(r);
 }
 
+/* Three sources within their shares, and together over the limit. */
+static void test_all_memory_full(void **state)
+{
+	enum { PIECE = 800, EACH = 45, ALL = 112 };
+	struct model *m = datagram(4, UDP, 65000);
+	struct mf_reass *r = mf_reass_new(pool, 64, 1); /* the least: two of the longest */
+	struct mf_pkt *w;
+
+	(void)state;
+	memset(&seen, 0, sizeof(seen));
+	for (uint8_t who = 1; who <= 3; who++)
+		for (uint32_t i = 0; i < EACH; i++) {
+			assert_null(add(r, from(m, who, 1, i * PIECE, (i + 1) * PIECE, true), who));
+			assert_true(mf_reass_held(r) <= ALL);
+		}
+	assert_int_equal(seen.dropped[MF_DROP_FRAGMENT_FULL], EACH);
+	assert_int_equal(mf_reass_held(r), 2 * EACH);
+	for (uint8_t who = 2; who <= 3; who++) {
+		w = add(r, from(m, who, 1, EACH * PIECE, EACH * PIECE + 5, false), 4);
+		assert_non_null(w);
+		mf_pkt_free(w);
+	}
+	mf_reass_free(r);
+}
+
+/* RFC 791: the protocol belongs to a datagram's name; so do both addresses. */
+static void test_names(void **state)
+{
+	struct model *m = datagram(4, UDP, 24);
+	struct mf_reass *r = mf_reass_new(pool, 64, UINT64_MAX);
+
+	(void)state;
+	memset(&seen, 0, sizeof(seen));
+	assert_null(add(r, cut(m->whole, m->len, 1, 0, 16, true), 0));
+	m->whole[9] = 47;
+	assert_null(add(r, cut(m->whole, m->len, 1, 16, 32, false), 0));
+	m->whole[9] = UDP;
+	m->whole[19]++;
+	assert_null(add(r, cut(m->whole, m->len, 1, 16, 32, false), 0));
+	m->whole[19]--;
+	m->whole[15]++;
+	assert_null(add(r, cut(m->whole, m->len, 1, 16, 32, false), 0));
+	assert_int_equal(mf_reass_held(r), 4);
+	assert_int_equal(seen.drops + seen.absorbed, 0);
+	mf_reass_free(r);
+}
+
 static void test_no_packet_for_the_whole(void **state)
 {
 	struct model *m = datagram(4, UDP, 3000);
@@ -718,6 +765,8 @@ int main(void)
 		cmocka_unit_test(test_share_of_memory),
 		cmocka_unit_test(test_large_packets_are_not_kept),
 		cmocka_unit_test(test_all_full),
+		cmocka_unit_test(test_all_memory_full),
+		cmocka_unit_test(test_names),
 		cmocka_unit_test(test_no_packet_for_the_whole),
 		cmocka_unit_test(test_longest),
 	};
