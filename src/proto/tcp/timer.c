@@ -124,7 +124,7 @@ static void syn_expired(struct mf_tcp *c, mf_nsec now)
 static void persist_expired(struct mf_tcp *c, mf_nsec now)
 {
 	/* una_since: when the first probe went that has had no answer. */
-	if (c->heard > c->una_since || !c->probes)
+	if (c->heard >= c->una_since || !c->probes)
 		c->una_since = now;
 	if (now - c->una_since >= ms(c->cfg.user_timeout)) {
 		give_up(c);
@@ -200,8 +200,10 @@ static void idle_expired(struct mf_tcp *c, mf_nsec now)
 		mf_tcp_end(c, MF_TCP_END_DONE);
 		return;
 	}
-	if (now < c->heard + ms(idle)) {
+	/* An answer to the last probe, however long ago, was an answer. */
+	if (c->heard + ms(c->cfg.keepalive_interval) >= c->idle_at)
 		c->probes = 0;
+	if (now < c->heard + ms(idle)) {
 		c->idle_at = c->heard + ms(idle);
 	} else if (c->snd_una != c->snd_nxt || c->unsent) {
 		c->idle_at = now + ms(idle); /* the timer of the send side asks already */
