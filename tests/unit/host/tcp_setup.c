@@ -355,6 +355,61 @@ static void test_time_wait_ends(void **state)
 	hostnet_close(&net);
 }
 
+/* ---- ICMP from the app's side ---------------------------------------------------------------------- */
+
+/* A router towards the app says "fragmentation needed" (RFC 1191) about a segment with this number. */
+static void send_too_big(uint32_t seq, uint16_t mtu)
+{
+	struct mf_pkt_pool *pool = mf_pkt_pool_new(2, 0);
+	struct mf_addr router;
+	struct mf_pkt *p = mf_pkt_small(pool), *error;
+
+	assert_int_equal(mf_addr_parse(&router, "10.0.0.1"), MF_OK);
+	p->len = (uint32_t)hostnet_tcp(p->data, DST, APP, seq, 0, MF_TCP_ACK, NULL, 0);
+	assert_int_equal(mf_ip_input(p), MF_DROP_NONE);
+	error = mf_icmp_error(pool, p, &router, MF_ICMP_TOO_BIG, mtu);
+	assert_non_null(error);
+	hostnet_send(&net, error->data, error->len);
+	mf_pkt_free(p);
+	mf_pkt_free(error);
+	mf_pkt_pool_free(pool);
+	hostnet_settle(&net);
+}
+
+/* The MSS that the host keeps to, as the app sees it. */
+static uint16_t seen_mss(struct fake_stream *st)
+{
+	hostnet_give(st, net.apps, 4000);
+	hostnet_advance(&net, MF_SEC);
+	hostnet_read(net.apps, SIZE_MAX);
+	return net.apps->tcp.rcv_mss;
+}
+
+static void test_path_mtu(void **state)
+{
+	struct fake_stream *st;
+	uint16_t before;
+
+	(void)state;
+	open_net(&(struct hostnet_options){ 0 });
+	net.out.open_at_once = true;
+	st = begin_session();
+	before = seen_mss(st);
+	/* About what was never sent: ignored (RFC 5927). */
+	send_too_big(net.apps->tcp.rcv_nxt + 100000, 1300);
+	net.apps->tcp.rcv_mss = 0;
+	assert_int_equal(seen_mss(st), before);
+	/* About what is in flight: the app is deaf for a moment. */
+	hostnet_forget(net.apps);
+	hostnet_give(st, net.apps, 4000);
+	hostnet_settle(&net);
+	net.apps->deaf = false;
+	send_too_big(net.apps->tcp.rcv_nxt, 1300);
+	net.apps->tcp.rcv_mss = 0;
+	assert_int_equal(seen_mss(st), before - 200);
+	hostnet_close(&net);
+}
+
 /* ---- What belongs to no session -------------------------------------------------------------------- */
 
 static void test_no_session(void **state)
@@ -421,6 +476,7 @@ int main(void)
 		cmocka_unit_test(test_table_full),
 		cmocka_unit_test(test_time_wait_goes_first),
 		cmocka_unit_test(test_time_wait_ends),
+		cmocka_unit_test(test_path_mtu),
 		cmocka_unit_test(test_no_session),
 		cmocka_unit_test(test_damaged),
 	};
