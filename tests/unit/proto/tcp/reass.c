@@ -325,6 +325,37 @@ static void test_against_model(void **state)
 	}
 }
 
+/* Everything that is there, for several ACKs: from the n-th block from the top, upwards. */
+static void test_all_blocks(void **state)
+{
+	struct mf_tcp_reass q = { 0 };
+	struct mf_tcp_range r[3];
+	const struct mf_pkt *at;
+
+	(void)state;
+	assert_null(mf_tcp_reass_from(&q, 3));
+	for (uint32_t i = 0; i < 8; i++) { /* each of two packets */
+		assert_true(add(&q, 100 * i, 100 * i + 10, 0));
+		assert_true(add(&q, 100 * i + 10, 100 * i + 30, 0));
+	}
+	for (uint32_t n = 1; n <= 10; n++) {
+		uint32_t i = n < 8 ? 8 - n : 0;
+
+		at = mf_tcp_reass_from(&q, n);
+		while (at) {
+			uint8_t got = mf_tcp_reass_runs(&at, r, 3);
+
+			assert_in_range(got, 1, 3);
+			for (uint8_t k = 0; k < got; k++, i++) {
+				assert_int_equal(r[k].start, base + 100 * i);
+				assert_int_equal(r[k].end, base + 100 * i + 30);
+			}
+		}
+		assert_int_equal(i, 8);
+	}
+	mf_tcp_reass_clear(&q);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -333,6 +364,7 @@ int main(void)
 		cmocka_unit_test(test_covered_packets_are_freed),
 		cmocka_unit_test(test_taking_from_the_middle),
 		cmocka_unit_test(test_prune),
+		cmocka_unit_test(test_all_blocks),
 		cmocka_unit_test(test_against_model),
 	};
 
