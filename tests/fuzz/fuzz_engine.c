@@ -11,6 +11,8 @@
 #include <stdlib.h>
 
 #include "support/testnet.h"
+#include "wire/ip.h"
+#include "wire/vnet.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 
@@ -192,8 +194,10 @@ static void from_app(struct mf_worker *w, const uint8_t *data, size_t size, cons
 	p->csum_offset = data[5];
 	if (data[6] & 1)
 		p->flags |= MF_PKT_NEEDS_CSUM;
-	/* What the platform does before a packet gets here. */
-	p->segments = p->gso_type ? data[7] + 1u : 1;
+	/* A port counts segments, and ip-input counts them again. */
+	if (p->gso_type && (mf_ip_input(p) || mf_vnet_check(p)))
+		p->segments = data[7] + 1u;
+	p->l4_off = 0;
 	mf_count(&w->graph.ledger.created, mf_pkt_wire_count(p));
 	mf_graph_put(&w->graph, mf_graph_find(&w->graph, node), p);
 }
