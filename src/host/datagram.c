@@ -362,6 +362,8 @@ static void emit_pieces(struct mf_host *h, const struct mf_session *s, struct mf
 		uint32_t id = mf_rng_u32(&h->tcp.rng);
 		struct mf_pkt *f = mf_fragment_cut(h->pool, seg, n, mtu, id), *next;
 
+		if (!f)
+			mf_host_lost(h, 1, MF_DROP_BUFFERS);
 		for (; f; f = next) {
 			next = f->next;
 			mf_host_emit(h, f);
@@ -374,6 +376,7 @@ static void deliver(struct mf_host *h, struct mf_session *s, struct mf_pkt *p)
 	size_t bytes = p->len;
 
 	if (p->remote.addr.family != s->flow.key.family || !kind_of(s)->wrap(s, p)) {
+		mf_host_lost(h, p->segments, MF_DROP_TOO_BIG);
 		mf_pkt_free(p);
 		return;
 	}

@@ -40,6 +40,12 @@ void mf_host_emit(struct mf_host *h, struct mf_pkt *p)
 	h->port.emit(h->port.ctx, p);
 }
 
+void mf_host_lost(struct mf_host *h, uint32_t n, enum mf_drop reason)
+{
+	if (h->port.lost)
+		h->port.lost(h->port.ctx, n, reason);
+}
+
 static void emit_segment(void *ctx, struct mf_tcp *c, struct mf_pkt *p)
 {
 	struct mf_session *s = MF_CONTAINER_OF(c, struct mf_session, tcp.conn);

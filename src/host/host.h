@@ -44,6 +44,8 @@ struct mf_host_port {
 	/* A packet has done its duty and its memory is the host's (payload that waits for the far side), or
 	 * is free already: how many wire packets it stood for, and its trace record. */
 	void (*taken)(void *ctx, uint32_t segments, uint32_t trace);
+	/* So many wire packets for apps were lost before they could be emitted. NULL: nobody counts them. */
+	void (*lost)(void *ctx, uint32_t n, enum mf_drop reason);
 	/* A packet of a connection of our own (mf_vpn_init), for the VPN that its next_hop names; may have a
 	 * tail. The callee owns it. */
 	void (*into_vpn)(void *ctx, struct mf_pkt *p);

@@ -155,6 +155,8 @@ void mf_host_consume(struct mf_host *h, struct mf_pkt *p);
 void mf_host_taken(struct mf_host *h, uint32_t segments, uint32_t trace);
 /* A packet of ours, or one that came in and is turned round, to the app. */
 void mf_host_emit(struct mf_host *h, struct mf_pkt *p);
+/* So many wire packets for an app that never were. */
+void mf_host_lost(struct mf_host *h, uint32_t n, enum mf_drop reason);
 /* How many packets a session may take now: the last eighth of the pool is for what comes in. */
 uint32_t mf_host_spare_small(const struct mf_host *h);
 uint32_t mf_host_spare_large(const struct mf_host *h);

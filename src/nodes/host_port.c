@@ -42,6 +42,14 @@ static void taken(void *ctx, uint32_t segments, uint32_t trace)
 	mf_graph_take(&w->graph, segments, trace);
 }
 
+static void lost(void *ctx, uint32_t n, enum mf_drop reason)
+{
+	struct mf_worker *w = ctx;
+
+	mf_count(&w->graph.ledger.created, n);
+	mf_graph_lose(&w->graph, reason, n);
+}
+
 /* What is sealed lies in one piece. */
 static void into_vpn(void *ctx, struct mf_pkt *p)
 {
@@ -90,6 +98,7 @@ struct mf_host_port mf_host_port_of(struct mf_worker *w)
 		.drop = drop,
 		.consume = consume,
 		.taken = taken,
+		.lost = lost,
 		.into_vpn = into_vpn,
 		.handoff = w->n_workers > 1 ? handoff : NULL,
 		.outbound = outbound,
