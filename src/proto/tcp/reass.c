@@ -5,6 +5,8 @@
  */
 #include "proto/tcp/reass.h"
 
+enum { COPY_MAX = 256 };
+
 static uint32_t start_of(const struct mf_pkt *p)
 {
 	return p->segments;
@@ -107,11 +109,25 @@ static void make_room(struct mf_tcp_reass *q, struct mf_pkt *prev, struct mf_pkt
 	}
 }
 
+/* Behind prev, if that is a matter of few bytes: many small segments would hold much memory. */
+static bool append_copy(struct mf_tcp_reass *q, struct mf_pkt *prev, struct mf_pkt *p)
+{
+	if (!prev || p->len > COPY_MAX || end_of(prev) != start_of(p) ||
+	    mf_pkt_tailroom(prev) < p->len)
+		return false;
+	memcpy(prev->data + prev->len, p->data, p->len);
+	prev->len += p->len;
+	q->bytes += p->len;
+	mf_pkt_free(p);
+	return true;
+}
+
 /* ---- SACK blocks ---- */
 
-/* The whole run that p is in. Its neighbours nearly always are in a block that was reported lately,
- * so there is seldom anything to walk over. */
-static struct mf_tcp_range run_of(const struct mf_tcp_reass *q, const struct mf_pkt *p)
+/* The whole run that p will be in behind prev. Its neighbours nearly always are in a block that was
+ * reported lately, so there is seldom anything to walk over. */
+static struct mf_tcp_range run_of(const struct mf_tcp_reass *q, const struct mf_pkt *prev,
+				  const struct mf_pkt *p)
 {
 	struct mf_tcp_range r = { start_of(p), end_of(p) };
 	const struct mf_pkt *x;
@@ -123,10 +139,10 @@ static struct mf_tcp_range run_of(const struct mf_tcp_reass *q, const struct mf_
 			r.end = q->recent[i].end;
 	}
 	if (r.start == start_of(p))
-		for (x = prev_of(p); x && end_of(x) == r.start; x = prev_of(x))
+		for (x = prev; x && end_of(x) == r.start; x = prev_of(x))
 			r.start = start_of(x);
 	if (r.end == end_of(p))
-		for (x = p->next; x && start_of(x) == r.end; x = x->next)
+		for (x = prev ? prev->next : q->first; x && start_of(x) == r.end; x = x->next)
 			r.end = end_of(x);
 	return r;
 }
@@ -177,8 +193,9 @@ bool mf_tcp_reass_add(struct mf_tcp_reass *q, struct mf_pkt *p, uint32_t seq, st
 	p->segments = seq;
 	trim_front(p, at - seq);
 	make_room(q, prev, p);
-	link_after(q, prev, p);
-	report_first(q, run_of(q, p));
+	report_first(q, run_of(q, prev, p));
+	if (!append_copy(q, prev, p))
+		link_after(q, prev, p);
 	return true;
 }
 

@@ -30,7 +30,7 @@ static inline uint64_t mf_tcp_pkt_held(const struct mf_pkt *p)
 
 /* Takes p (payload at data/len, not empty, beginning at `seq`, not before `rcv_nxt`), trimmed to what is
  * new at its ends: data that is there wins over data that comes. Packets that p covers on all sides
- * are freed. false: all of it was there already, `*dup` (may be NULL) is the range for a D-SACK; p
+ * are freed, and so is p if it is small and fits behind the packet before it. false: all of it was there already, `*dup` (may be NULL) is the range for a D-SACK; p
  * stays the caller's. */
 bool mf_tcp_reass_add(struct mf_tcp_reass *q, struct mf_pkt *p, uint32_t seq,
 		      struct mf_tcp_range *dup);

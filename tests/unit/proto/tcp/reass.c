@@ -113,18 +113,41 @@ static void test_what_is_there_wins(void **state)
 	struct mf_tcp_reass q = { 0 };
 
 	(void)state;
-	assert_true(add(&q, 100, 200, 1));
-	assert_true(add(&q, 150, 250, 2)); /* its first half is old */
-	assert_true(add(&q, 50, 150, 3));  /* its second half is old */
-	assert_false(add(&q, 60, 240, 4)); /* over three packets */
-	assert_false(add(&q, 50, 51, 4));
-	assert_int_equal(q.bytes, 200);
-	take(&q, 50, 100, 3);
-	take(&q, 100, 200, 1);
-	take(&q, 200, 250, 2);
-	assert_null(mf_tcp_reass_take(&q, base + 250));
+	assert_true(add(&q, 1000, 2000, 1));
+	assert_true(add(&q, 1500, 2500, 2)); /* its first half is old */
+	assert_true(add(&q, 500, 1500, 3));  /* its second half is old */
+	assert_false(add(&q, 600, 2400, 4)); /* over three packets */
+	assert_false(add(&q, 500, 501, 4));
+	assert_int_equal(q.bytes, 2000);
+	take(&q, 500, 1000, 3);
+	take(&q, 1000, 2000, 1);
+	take(&q, 2000, 2500, 2);
+	assert_null(mf_tcp_reass_take(&q, base + 2500));
 	assert_int_equal(q.n, 0);
 	assert_int_equal(q.n_recent, 0);
+}
+
+/* A byte in each segment is no way to fill memory. */
+static void test_small_ones_share_a_packet(void **state)
+{
+	struct mf_tcp_reass q = { 0 };
+	uint32_t free_before = mf_pkt_pool_free_small(pool);
+
+	(void)state;
+	for (uint32_t i = 10; i < 1500; i++)
+		assert_true(add(&q, i, i + 1, 0));
+	assert_int_equal(q.n, 1);
+	assert_int_equal(q.held, MF_PKT_SMALL_MAX);
+	assert_int_equal(mf_pkt_pool_free_small(pool), free_before - 1);
+	assert_block(&q, 0, 10, 1500);
+	assert_true(add(&q, 3000, 3001, 0)); /* not behind a hole */
+	assert_int_equal(q.n, 2);
+	for (uint32_t i = 1500; i < 3000; i++)
+		assert_true(add(&q, i, i + 1, 0));
+	assert_int_equal(q.n, 3); /* what one packet holds, and the rest */
+	assert_block(&q, 0, 10, 3001);
+	assert_int_equal(q.bytes, 2991);
+	mf_tcp_reass_clear(&q);
 }
 
 static void test_covered_packets_are_freed(void **state)
@@ -172,14 +195,14 @@ static void test_prune(void **state)
 
 	(void)state;
 	assert_false(mf_tcp_reass_prune(&q, &n));
-	assert_true(add(&q, 100, 150, 1));
-	assert_true(add(&q, 150, 170, 1));
+	assert_true(add(&q, 1000, 1500, 1));
+	assert_true(add(&q, 1500, 1900, 1));
 	assert_true(add(&q, 10, 20, 1));
 	assert_true(mf_tcp_reass_prune(&q, &n));
-	assert_int_equal(n, 20);
-	assert_block(&q, 1, 100, 150);
+	assert_int_equal(n, 400);
+	assert_block(&q, 1, 1000, 1500);
 	assert_true(mf_tcp_reass_prune(&q, &n));
-	assert_int_equal(n, 50);
+	assert_int_equal(n, 500);
 	assert_int_equal(q.n_recent, 1);
 	assert_true(mf_tcp_reass_prune(&q, &n));
 	assert_int_equal(q.n_recent, 0);
@@ -251,7 +274,7 @@ static void check_blocks(const struct mf_tcp_reass *q, const struct model *m)
 
 static void step_add(struct mf_tcp_reass *q, struct model *m, struct mf_prng *g)
 {
-	uint32_t longest = mf_prng_below(g, 4) ? 40 : 400;
+	uint32_t longest = mf_prng_below(g, 4) ? 40 : 800;
 	uint32_t start = m->nxt + (uint32_t)mf_prng_below(g, SPACE - m->nxt - 1);
 	uint32_t end = start + 1 + (uint32_t)mf_prng_below(g, longest);
 	bool new;
@@ -361,6 +384,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_rfc2018_examples),
 		cmocka_unit_test(test_what_is_there_wins),
+		cmocka_unit_test(test_small_ones_share_a_packet),
 		cmocka_unit_test(test_covered_packets_are_freed),
 		cmocka_unit_test(test_taking_from_the_middle),
 		cmocka_unit_test(test_prune),
