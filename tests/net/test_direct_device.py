@@ -13,6 +13,7 @@ import pytest
 
 from directnet import HOME4, HOME6, WEB, WEB4, Internet, connect_errno, joined
 from lab import hostport, wait_for
+from test_tunnel import transfer
 
 pytestmark = [pytest.mark.direct, pytest.mark.mintflow_only]
 CELL4, CELL6 = "192.0.3.2", "2001:db8:3::2"
@@ -124,3 +125,16 @@ def test_sockets_do_not_enter_the_tunnel(lab, version):
             sources.add(layer.src)
     ours = {FIRST[4], SECOND[4], FIRST[6], SECOND[6]}
     assert sources and not sources & ours, sources
+
+
+@pytest.mark.parametrize("version", [4, pytest.param(6, marks=pytest.mark.xfail(
+    strict=True, reason="IPv6 path MTU exceptions get past suppress_prefixlength"))])
+def test_a_learned_path_mtu_is_no_way_past_the_tunnel(lab, version):
+    """Our own sockets find a narrow link, and the kernel remembers that as a route of its own under the
+    default route: apps must go on into the tunnel."""
+    it = two_links(lab)
+    it.isp.ip("link set to-net mtu 1300")       # the server does not know, and offers a larger MSS
+    transfer(it.app, it.net, WEB[version], 1_000_000)
+    own = it.home.ip(f"-{version} route get {WEB[version]} mark 0x4d460000")
+    assert "mtu 1300" in own, "or this test proves nothing: " + own
+    assert it.dev in it.home.ip(f"-{version} route get {WEB[version]}")
