@@ -194,7 +194,7 @@ struct mf_pkt *mf_pkt_linear(struct mf_pkt_pool *pool, struct mf_pkt *p)
 
 void mf_pkt_copy_meta(struct mf_pkt *to, const struct mf_pkt *from)
 {
-	enum { COPIED = MF_PKT_NEEDS_CSUM | MF_PKT_CAPTURED };
+	enum { COPIED = MF_PKT_NEEDS_CSUM | MF_PKT_CAPTURED | MF_PKT_MAY_FRAGMENT };
 
 	to->flags = (uint8_t)((to->flags & ~COPIED) | (from->flags & COPIED));
 	to->gso_type = from->gso_type;

@@ -210,7 +210,8 @@ size_t mf_pkt_gather(const struct mf_pkt *p, uint8_t *out, size_t max);
  * the caller frees; `p` is as it was. NULL: the pool is used up. */
 struct mf_pkt *mf_pkt_linear(struct mf_pkt_pool *pool, struct mf_pkt *p);
 
-/* Copies what goes with the bytes: offload metadata, L3/L4 offsets, TOS, segments, the capture mark. */
+/* Copies what goes with the bytes: offload metadata, L3/L4 offsets, TOS, segments, the capture mark, and
+ * whether they may go out in fragments. */
 void mf_pkt_copy_meta(struct mf_pkt *to, const struct mf_pkt *from);
 
 #endif

@@ -459,15 +459,10 @@ static struct mf_pkt *settle(struct mf_reass *r, struct mf_pkt *p)
 		return p;
 	memcpy(q->data, p->data, p->len);
 	q->len = p->len;
-	q->flags |= (uint8_t)(p->flags & MF_PKT_CAPTURED);
-	q->l4_off = p->l4_off;
-	q->ip_version = p->ip_version;
-	q->l4_proto = p->l4_proto;
-	q->tos = p->tos;
+	mf_pkt_copy_meta(q, p);
 	q->rx_port = p->rx_port;
 	q->next_hop = p->next_hop;
 	q->trace = p->trace;
-	q->segments = p->segments;
 	q->owner = p->owner;
 	mf_pkt_free(p);
 	return q;

@@ -252,7 +252,7 @@ static void test_copy_meta(void **state)
 	from->tos = 3;
 	from->segments = 12;
 	from->len = 777;
-	from->flags |= MF_PKT_NEEDS_CSUM | MF_PKT_CAPTURED;
+	from->flags |= MF_PKT_NEEDS_CSUM | MF_PKT_CAPTURED | MF_PKT_MAY_FRAGMENT;
 	mf_pkt_copy_meta(to, from);
 	assert_int_equal(to->gso_type, MF_GSO_TCP6);
 	assert_int_equal(to->gso_size, 1380);
@@ -264,7 +264,7 @@ static void test_copy_meta(void **state)
 	assert_int_equal(to->tos, 3);
 	assert_int_equal(to->segments, 12);
 	/* The bytes and the class of memory stay the packet's own. */
-	assert_int_equal(to->flags, MF_PKT_NEEDS_CSUM | MF_PKT_CAPTURED);
+	assert_int_equal(to->flags, MF_PKT_NEEDS_CSUM | MF_PKT_CAPTURED | MF_PKT_MAY_FRAGMENT);
 	assert_int_equal(to->len, 0);
 	assert_ptr_equal(to->data, data);
 	from->flags = MF_PKT_LARGE;
