@@ -75,6 +75,7 @@ struct mf_tcp_rec {
 	struct mf_pkt *p; /* of the send queue, in which it begins; it may reach into the next ones */
 	mf_nsec xmit;
 	uint32_t seq, len;
+	uint32_t part; /* MF_TCP_REC_PART: up to where */
 	uint8_t flags;
 };
 

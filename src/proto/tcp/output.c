@@ -80,18 +80,29 @@ static uint32_t whole(const struct mf_tcp *c, uint32_t n)
 
 /* ---- again ---- */
 
-/* Sends the first n bytes of r again (and the FIN, if it ends there). */
-static bool resend(struct mf_tcp *c, struct mf_tcp_rec *r, uint32_t n, mf_nsec now)
+/* The packet that holds the byte at `off` in r. */
+static const struct mf_pkt *packet_at(const struct mf_tcp_rec *r, uint32_t off)
 {
-	bool fin = r->flags & MF_TCP_REC_FIN && n == mf_tcp_rec_bytes(r);
-	struct mf_tcp_out o = {
-		.seq = r->seq,
-		.flags = MF_TCP_ACK,
-		.payload = n ? r->p->data + (r->seq - mf_tcp_pkt_seq(r->p)) : NULL,
-		.len = n,
-	};
+	const struct mf_pkt *p = r->p;
 
-	if (n && r->seq + n == c->snd_end)
+	while (mf_seq_leq(mf_tcp_pkt_end(p), r->seq + off))
+		p = p->next;
+	return p;
+}
+
+/* Sends n bytes of r again, from `off` on (and the FIN, if it follows). */
+static bool resend(struct mf_tcp *c, struct mf_tcp_rec *r, uint32_t off, uint32_t n, mf_nsec now)
+{
+	bool fin = r->flags & MF_TCP_REC_FIN && off + n == mf_tcp_rec_bytes(r);
+	uint32_t seq = r->seq + off;
+	struct mf_tcp_out o = { .seq = seq, .flags = MF_TCP_ACK, .len = n };
+
+	if (n) {
+		const struct mf_pkt *p = packet_at(r, off);
+
+		o.payload = p->data + (seq - mf_tcp_pkt_seq(p));
+	}
+	if (n && seq + n == c->snd_end)
 		o.flags |= MF_TCP_PSH;
 	if (fin)
 		o.flags |= MF_TCP_FIN;
@@ -113,34 +124,50 @@ static bool resend(struct mf_tcp *c, struct mf_tcp_rec *r, uint32_t n, mf_nsec n
 	return true;
 }
 
-/* As much of a lost record as may go; false: no more for now. */
+/* How much of r may go in one segment, from `off` on, when all before it has just gone; 0: nothing. */
+static uint32_t fit_lost(const struct mf_tcp *c, const struct mf_tcp_rec *r, uint32_t off,
+			 uint32_t chunk)
+{
+	uint32_t room = cwnd_room(c), left = mf_tcp_pkt_end(packet_at(r, off)) - (r->seq + off), n;
+
+	n = (uint32_t)mf_min(mf_min(left, mf_tcp_rec_bytes(r) - off), chunk);
+	room = room > off ? room - off : 0;
+	if (n <= room)
+		return n;
+	if (whole(c, room) || off || mf_tcp_pipe(c))
+		return whole(c, room);
+	return (uint32_t)mf_min(n, c->mss);
+}
+
+/* As much of a lost record as may go; false: no more for now. What goes is cut off. If it cannot be, all of it
+ * counts as sent, until what has been is acknowledged. */
 static bool resend_lost(struct mf_tcp *c, struct mf_tcp_rec *r, uint32_t chunk, mf_nsec now)
 {
-	uint32_t n = mf_tcp_rec_bytes(r), room = cwnd_room(c), most;
-	bool cut;
+	uint32_t bytes = mf_tcp_rec_bytes(r), off = 0, n = 0;
+	bool sent = false;
 
 	mf_tcp_rec_settle(r);
-	if (n)
-		n = (uint32_t)mf_min(n, mf_tcp_pkt_end(r->p) - r->seq);
-	n = most = (uint32_t)mf_min(n, chunk);
-	if (n > room) {
-		n = whole(c, room);
-		if (!n && mf_tcp_pipe(c))
-			return false;
-		if (!n)
-			n = (uint32_t)mf_min(most, c->mss);
-	}
-	if (!on_time(c, now))
+	do {
+		if (bytes)
+			n = fit_lost(c, r, off, chunk);
+		if ((bytes && !n) || !on_time(c, now))
+			break;
+		if (!sent && n < bytes && mf_tcp_rec_split(c, r, n))
+			bytes = n;
+		if (!resend(c, r, off, n, now))
+			break;
+		sent = true;
+		off += n;
+	} while (off < bytes);
+	if (!sent)
 		return false;
-	/* If it cannot be cut, all of it counts as sent until the first piece is acknowledged. */
-	cut = n == mf_tcp_rec_bytes(r) || mf_tcp_rec_split(c, r, n);
-	if (!resend(c, r, n, now))
-		return false;
-	if (!cut)
+	if (off < bytes) {
 		r->flags |= MF_TCP_REC_PART;
+		r->part = r->seq + off;
+	}
 	r->flags &= (uint8_t)~MF_TCP_REC_LOST;
 	c->lost -= r->len;
-	return true;
+	return off == bytes;
 }
 
 static bool send_lost(struct mf_tcp *c, uint32_t chunk, mf_nsec now)
@@ -270,7 +297,7 @@ static bool resend_tail(struct mf_tcp *c, struct mf_tcp_rec *r, mf_nsec now)
 	n = mf_tcp_rec_bytes(r);
 	if (n)
 		n = (uint32_t)mf_min(n, mf_tcp_pkt_end(r->p) - r->seq);
-	return resend(c, r, n, now);
+	return resend(c, r, 0, n, now);
 }
 
 /* RFC 8985 7.3: one segment of new data if there is some, else the last one again. Whether or not it goes

@@ -107,7 +107,7 @@ static void shorten_first(struct mf_tcp *c, uint32_t n)
 		r->seq += n;
 		r->len -= n;
 		mf_tcp_rec_settle(r);
-		if (r->flags & MF_TCP_REC_PART) {
+		if (r->flags & MF_TCP_REC_PART && mf_seq_leq(r->part, r->seq)) {
 			r->flags &= (uint8_t)~MF_TCP_REC_PART;
 			if (!(r->flags & (MF_TCP_REC_SACKED | MF_TCP_REC_LOST)))
 				mf_tcp_mark_lost(c, r);
