@@ -311,6 +311,34 @@ static inline struct mf_pkt *lab_icmp(unsigned version, uint8_t app, uint8_t ser
 	return lab_finish(lab_raw(b, n));
 }
 
+/* ---- The far side --------------------------------------------------------------------------------- */
+
+/* The outbound's newest mapping. */
+static inline struct fake_dgram *lab_last(void)
+{
+	assert_non_null(lab.far.last);
+	return lab.far.last;
+}
+
+/* How many datagrams the outbound got, through all its mappings. */
+static inline size_t lab_sent(void)
+{
+	size_t n = 0;
+
+	for (const struct fake_dgram *x = lab.far.last; x; x = x->next)
+		n += x->n_sent;
+	return n;
+}
+
+/* That server sends n bytes to a mapping. */
+static inline void lab_give(struct fake_dgram *x, unsigned version, uint8_t server, uint16_t port,
+			    size_t n)
+{
+	struct mf_endpoint e = lab_server(version, server, port);
+
+	fakedgram_give(x, &e, lab_bytes, n, 0, 0);
+}
+
 /* ---- What came out -------------------------------------------------------------------------------- */
 
 /* The one UDP packet that went to the app, its checksum done: from that server's port to the app's. */
