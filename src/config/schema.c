@@ -365,9 +365,8 @@ static const struct mf_field sessions_fields[] = {
 	  .max = 1 << 20,
 	  .def = "16384",
 	  .doc = "Sessions that there may be at a time, of all kinds; fewer if `limits.memory` has "
-		 "no room for so many (the log says so). A new one beyond that is refused (TCP gets "
-		 "a RST); old ones stay. Each worker has an equal share of this and of the next two. "
-		 "Fixed while the program runs.",
+		 "no room for so many (the log says so). A new one beyond that is refused "
+		 "(TCP gets a RST); old ones stay. Fixed while the program runs.",
 	  .example = "16384" },
 	{ .key = "per_source",
 	  .type = MF_FIELD_NUMBER,
