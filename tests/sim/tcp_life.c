@@ -442,6 +442,25 @@ static void test_keepalive(void **state)
 	case_free(f);
 }
 
+/* Probes that are further apart than the silence before the first: each is answered, and that counts. */
+static void test_keepalive_far_apart(void **state)
+{
+	struct sim_end *f = case_flow(1000);
+
+	(void)state;
+	f[0].app.close = SIM_CLOSE_NEVER;
+	f[0].cfg.keepalive_idle = MF_SEC;
+	f[0].cfg.keepalive_interval = 20 * MF_SEC;
+	f[0].cfg.keepalive_count = 3;
+	sim_start(f);
+	sim_run(f->sim, 600 * MF_SEC);
+	assert_false(f[0].closed || f[1].closed);
+	f->sim->link[1].dead = true;
+	sim_run(f->sim, 100 * MF_SEC);
+	assert_int_equal(f[0].why, MF_TCP_END_TIMEOUT);
+	case_free(f);
+}
+
 /* The other end has restarted and knows nothing: its reset ends it at the next probe. */
 static void test_keepalive_finds_a_reset(void **state)
 {
@@ -514,6 +533,7 @@ int main(void)
 		cmocka_unit_test(test_reset_by_a_stranger),
 		cmocka_unit_test(test_user_timeout),
 		cmocka_unit_test(test_keepalive),
+		cmocka_unit_test(test_keepalive_far_apart),
 		cmocka_unit_test(test_keepalive_finds_a_reset),
 		cmocka_unit_test(test_zero_window_is_not_death),
 		cmocka_unit_test(test_zero_window_and_dead),

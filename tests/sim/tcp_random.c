@@ -5,7 +5,7 @@
  */
 #include "tcp_sim.h"
 
-enum { RUNS = 150 };
+enum { RUNS = 300 };
 
 static unsigned runs(void)
 {
@@ -24,15 +24,13 @@ static bool one_in(struct mf_prng *g, uint64_t n)
 	return mf_prng_below(g, n) == 0;
 }
 
-/* From lo to hi, small ones as likely as large ones. */
+/* From lo to hi, each order of magnitude as likely as the others. */
 static uint64_t log_uniform(struct mf_prng *g, uint64_t lo, uint64_t hi)
 {
-	uint64_t v = lo;
+	uint64_t span = hi - lo + 1;
+	unsigned bits = 64 - (unsigned)__builtin_clzll(span);
 
-	while (v < hi && !one_in(g, 8))
-		v += 1 + v / 2;
-	v = v < hi ? v : hi;
-	return lo + (v > lo ? below(g, v - lo + 1) : 0);
+	return lo + below(g, span >> below(g, bits));
 }
 
 static void random_link(struct sim_link *l, struct mf_prng *g)
@@ -143,126 +141,131 @@ static void maybe_shrink(struct sim *s, struct mf_prng *g)
 	s->link[below(g, 2)].mtu = 1280 + (uint32_t)below(g, 200);
 }
 
-static void one_run(uint64_t seed)
+/* Runs with seeds of their own: the first is MF_SEED, so that MF_SEED=N MF_RUNS=1 repeats any of them. */
+static void repeat(const char *what, unsigned times, void (*run)(struct mf_prng *g))
 {
-	struct mf_prng g = { .state = seed };
-	struct sim *s = sim_new(mf_prng_u64(&g));
-	struct sim_end *f;
+	struct mf_prng seeds = unit_prng(what), g = seeds;
 
-	random_link(&s->link[0], &g);
-	random_link(&s->link[1], &g);
-	f = random_flow(s, &g);
-	start(f, &g);
-	maybe_shrink(s, &g);
+	for (unsigned i = 0; i < times; i++) {
+		if (getenv("MF_VERBOSE"))
+			print_message("%s, run %u: MF_SEED=%llu\n", what, i,
+				      (unsigned long long)g.state);
+		run(&g);
+		g.state = mf_prng_u64(&seeds);
+	}
+}
+
+static struct sim *random_world(struct mf_prng *g)
+{
+	struct sim *s = sim_new(mf_prng_u64(g));
+
+	random_link(&s->link[0], g);
+	random_link(&s->link[1], g);
+	return s;
+}
+
+static void any_path(struct mf_prng *g)
+{
+	struct sim *s = random_world(g);
+	struct sim_end *f = random_flow(s, g);
+
+	start(f, g);
+	maybe_shrink(s, g);
 	sim_finish(s, 3600 * MF_SEC);
 	sim_assert_complete(f);
 	sim_free(s);
 }
 
-static void test_any_path(void **state)
+/* Several flows over one link, each with its own wishes. */
+static void many_flows(struct mf_prng *g)
 {
-	struct mf_prng g = unit_prng("tcp any path");
+	struct sim *s = random_world(g);
 
-	(void)state;
-	for (unsigned i = 0; i < runs(); i++) {
-		uint64_t seed = i ? mf_prng_u64(&g) : g.state;
-
-		if (getenv("MF_VERBOSE"))
-			print_message("run %u: MF_SEED=%llu\n", i, (unsigned long long)seed);
-		one_run(seed);
-	}
+	for (int k = 0; k < SIM_FLOWS; k++)
+		start(random_flow(s, g), g);
+	sim_finish(s, 3600 * MF_SEC);
+	for (int k = 0; k < SIM_FLOWS; k++)
+		sim_assert_complete(s->end[k]);
+	sim_free(s);
 }
 
-/* Several flows over one link, each with its own wishes. */
-static void test_many_flows(void **state)
+static void impatient(struct sim_end *f)
 {
-	struct mf_prng g = unit_prng("tcp many flows");
-
-	(void)state;
-	for (unsigned i = 0; i < runs() / 5; i++) {
-		struct sim *s = sim_new(mf_prng_u64(&g));
-
-		random_link(&s->link[0], &g);
-		random_link(&s->link[1], &g);
-		for (int k = 0; k < SIM_FLOWS; k++)
-			start(random_flow(s, &g), &g);
-		sim_finish(s, 3600 * MF_SEC);
-		for (int k = 0; k < SIM_FLOWS; k++)
-			sim_assert_complete(s->end[k]);
-		sim_free(s);
+	for (int k = 0; k < 2; k++) {
+		f[k].cfg.user_timeout = 30 * MF_SEC;
+		f[k].cfg.keepalive_idle = 10 * MF_SEC;
+		f[k].cfg.keepalive_interval = 2 * MF_SEC;
+		f[k].cfg.keepalive_count = 5;
 	}
 }
 
 /* Somebody gives up at a random moment: both ends end, and what was read is what was sent so far. */
-static void test_abort_somewhere(void **state)
+static void abort_somewhere(struct mf_prng *g)
 {
-	struct mf_prng g = unit_prng("tcp abort somewhere");
+	struct sim *s = random_world(g);
+	struct sim_end *f = random_flow(s, g);
 
-	(void)state;
-	for (unsigned i = 0; i < runs(); i++) {
-		struct sim *s = sim_new(mf_prng_u64(&g));
-		struct sim_end *f;
-
-		random_link(&s->link[0], &g);
-		random_link(&s->link[1], &g);
-		f = random_flow(s, &g);
-		for (int k = 0; k < 2; k++) {
-			f[k].cfg.user_timeout = 30 * MF_SEC;
-			f[k].cfg.keepalive_idle = 10 * MF_SEC;
-			f[k].cfg.keepalive_interval = 2 * MF_SEC;
-			f[k].cfg.keepalive_count = 5;
-		}
-		f[below(&g, 2)].app.abort_at = log_uniform(&g, 1, 10 * MF_SEC);
-		start(f, &g);
-		sim_finish(s, 3600 * MF_SEC);
-		sim_free(s);
-	}
+	impatient(f);
+	f[below(g, 2)].app.abort_at = log_uniform(g, 1, 10 * MF_SEC);
+	start(f, g);
+	sim_finish(s, 3600 * MF_SEC);
+	sim_free(s);
 }
 
 /* The link dies for good at a random moment: both ends notice, and nothing is left over. */
-static void test_link_dies(void **state)
+static void link_dies(struct mf_prng *g)
 {
-	struct mf_prng g = unit_prng("tcp link dies");
+	struct sim *s = random_world(g);
+	struct sim_end *f = random_flow(s, g);
 
-	(void)state;
-	for (unsigned i = 0; i < runs() / 2; i++) {
-		struct sim *s = sim_new(mf_prng_u64(&g));
-		struct sim_end *f;
-
-		random_link(&s->link[0], &g);
-		random_link(&s->link[1], &g);
-		f = random_flow(s, &g);
-		for (int k = 0; k < 2; k++) {
-			f[k].cfg.user_timeout = 30 * MF_SEC;
-			f[k].cfg.keepalive_idle = 10 * MF_SEC;
-			f[k].cfg.keepalive_interval = 2 * MF_SEC;
-			f[k].cfg.keepalive_count = 5;
-		}
-		start(f, &g);
-		sim_run(s, log_uniform(&g, MF_MSEC, 3 * MF_SEC));
-		s->link[below(&g, 2)].dead = true;
-		if (one_in(&g, 2))
-			s->link[0].dead = s->link[1].dead = true;
-		sim_finish(s, 3600 * MF_SEC);
-		sim_free(s);
-	}
+	impatient(f);
+	start(f, g);
+	sim_run(s, log_uniform(g, MF_MSEC, 3 * MF_SEC));
+	s->link[below(g, 2)].dead = true;
+	if (one_in(g, 2))
+		s->link[0].dead = s->link[1].dead = true;
+	sim_finish(s, 3600 * MF_SEC);
+	sim_free(s);
 }
 
 /* Freed in the middle of everything: nothing is left over (sim_free looks). */
+static void freed_at_any_time(struct mf_prng *g)
+{
+	struct sim *s = random_world(g);
+
+	start(random_flow(s, g), g);
+	sim_run(s, log_uniform(g, 1, 10 * MF_SEC));
+	sim_free(s);
+}
+
+static void test_any_path(void **state)
+{
+	(void)state;
+	repeat("tcp any path", runs(), any_path);
+}
+
+static void test_many_flows(void **state)
+{
+	(void)state;
+	repeat("tcp many flows", runs() / 3, many_flows);
+}
+
+static void test_abort_somewhere(void **state)
+{
+	(void)state;
+	repeat("tcp abort somewhere", runs(), abort_somewhere);
+}
+
+static void test_link_dies(void **state)
+{
+	(void)state;
+	repeat("tcp link dies", runs() / 2, link_dies);
+}
+
 static void test_freed_at_any_time(void **state)
 {
-	struct mf_prng g = unit_prng("tcp freed");
-
 	(void)state;
-	for (unsigned i = 0; i < runs(); i++) {
-		struct sim *s = sim_new(mf_prng_u64(&g));
-
-		random_link(&s->link[0], &g);
-		random_link(&s->link[1], &g);
-		start(random_flow(s, &g), &g);
-		sim_run(s, log_uniform(&g, 1, 10 * MF_SEC));
-		sim_free(s);
-	}
+	repeat("tcp freed", runs(), freed_at_any_time);
 }
 
 int main(void)

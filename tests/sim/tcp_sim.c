@@ -3,6 +3,7 @@
  * tcp_sim - see tcp_sim.h: the ends, their apps, and time.
  */
 #include "tcp_sim.h"
+#include "proto/tcp/invariants.h"
 #include "wire/ip.h"
 
 enum {
@@ -333,6 +334,7 @@ void sim_turn(struct sim_end *e)
 	app_abort(e);
 	mf_tcp_output(&e->env, &e->tcp, e->sim->now);
 	send_out(e);
+	check_tcp(&e->tcp);
 	app_events(e);
 }
 

@@ -7,8 +7,8 @@
  * each direction, which may lose, reorder, duplicate, delay, queue, cut and merge.
  *
  * What always holds is asserted here and in no test: bytes arrive as they were sent, checksums are right,
- * the right edge of a window never moves back, an RTO or a delayed ACK never spins, and at the end
- * every packet is back in its pool.
+ * the right edge of a window never moves back, nothing is sent beyond it, a connection's books agree with
+ * its lists after every turn, timers do not spin, and at the end every packet is back in its pool.
  */
 #ifndef MF_TCP_SIM_H
 #define MF_TCP_SIM_H
