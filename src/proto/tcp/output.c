@@ -125,8 +125,7 @@ static bool resend(struct mf_tcp *c, struct mf_tcp_rec *r, uint32_t off, uint32_
 }
 
 /* How much of r may go in one segment, from `off` on, when all before it has just gone; 0: nothing. */
-static uint32_t fit_lost(const struct mf_tcp *c, const struct mf_tcp_rec *r, uint32_t off,
-			 uint32_t chunk)
+static uint32_t fit_lost(struct mf_tcp *c, const struct mf_tcp_rec *r, uint32_t off, uint32_t chunk)
 {
 	uint32_t room = cwnd_room(c), left = mf_tcp_pkt_end(packet_at(r, off)) - (r->seq + off), n;
 
@@ -134,6 +133,7 @@ static uint32_t fit_lost(const struct mf_tcp *c, const struct mf_tcp_rec *r, uin
 	room = room > off ? room - off : 0;
 	if (n <= room)
 		return n;
+	c->flags |= MF_TCP_F_CWND_LIMITED;
 	if (whole(c, room) || off || mf_tcp_pipe(c))
 		return whole(c, room);
 	return (uint32_t)mf_min(n, c->mss);

@@ -212,6 +212,44 @@ static void test_hostile_blocks(void **state)
 	peer_free(f);
 }
 
+/* Without records nothing can be cut: after the timeout the pieces of a record go packet by packet, as fast
+ * as slow start allows, and no other timeout is needed. */
+static void test_uncut(void **state)
+{
+	struct peer *f = peer_new();
+	uint32_t una = 1;
+	int turns = 0;
+
+	(void)state;
+	f->env.n_records = 1;
+	mf_tcp_env_fini(&f->env);
+	assert_int_equal(mf_tcp_env_init(&f->env), MF_OK);
+	peer_establish(f);
+	f->c.cubic.cwnd = 40 * PEER_MSS;
+	for (int i = 0; i < 20; i++) {
+		peer_send(f, 1000);
+		assert_int_equal(peer_take(f).len, 1000);
+	}
+	assert_int_equal(f->c.n_recs, 2);
+	peer_wait(f, 600 * MF_MSEC);
+	for (; una < 20001; turns++) {
+		assert_true(f->n_seen < f->n_out);
+		while (f->n_seen < f->n_out) {
+			const struct peer_seg *g = &f->out[f->n_seen++];
+
+			assert_true(g->seq <= una);
+			una = (uint32_t)mf_max(una, g->seq + g->len);
+		}
+		f->now += MF_MSEC;
+		peer_acks(f, una);
+		peer_output(f);
+	}
+	assert_in_range(turns, 3, 10);
+	assert_int_equal(counters(f)->rtos, 1);
+	assert_int_equal(mf_tcp_send_queued(&f->c), 0);
+	peer_free(f);
+}
+
 /* RFC 2018 8: what was reported and is taken back goes again, after the timer. */
 static void test_reneging(void **state)
 {
@@ -507,6 +545,7 @@ int main(void)
 		cmocka_unit_test(test_lost_retransmission),
 		cmocka_unit_test(test_nonsense_blocks),
 		cmocka_unit_test(test_hostile_blocks),
+		cmocka_unit_test(test_uncut),
 		cmocka_unit_test(test_reneging),
 		cmocka_unit_test(test_tail_loss_probe),
 		cmocka_unit_test(test_probe_repairs),
