@@ -5,7 +5,7 @@
  */
 #include "tcp_sim.h"
 
-enum { RUNS = 300 };
+enum { RUNS = 1000 };
 
 static unsigned runs(void)
 {
