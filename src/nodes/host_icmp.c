@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * host-icmp - the host stack's way in for ICMP: echo requests of apps, and errors about what we have sent them.
+ * host-icmp - the host stack's way in for ICMP: echo requests of apps, and errors about what we have sent
+ * them.
  */
 #include "nodes/host_port.h"
 
