@@ -143,7 +143,7 @@ static int put(json_t *request, const char *command, const char *key, json_t *va
 {
 	if (json_object_get(request, key)) {
 		json_decref(value);
-		return usage(command, "said twice: ", key);
+		return usage(command, "said twice: ", strcmp(key, "proto") ? key : "the protocol");
 	}
 	json_object_set_new(request, key, value);
 	return CLI_OK;
@@ -323,6 +323,8 @@ int cli_why(const struct cli_args *a)
 								 : NULL;
 	int status;
 
+	if (!*a->rest[0])
+		return usage("why", "missing: ", "DESTINATION | SESSION");
 	if (!cli_connect(&c, a->name))
 		return CLI_FAILED;
 	if (!key) {

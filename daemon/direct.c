@@ -115,9 +115,17 @@ static void warn_limit(struct mf_daemon *d, uint32_t max)
 
 static void tell_device(struct mf_daemon *d)
 {
+	const char *fixed = d->config->direct.device;
 	struct mf_egress_now now;
 
 	mf_egress_now(d->egress, &now);
+	if (fixed && !*now.ip4 && !*now.ip6) {
+		mf_logf(&d->log, MF_LOG_WARN,
+			"direct: %s is not there, is down or leads nowhere; what goes direct is "
+			"refused until that changes",
+			fixed);
+		return;
+	}
 	mf_logf(&d->log, MF_LOG_INFO, "direct: IPv4 through %s, IPv6 through %s",
 		*now.ip4 ? now.ip4 : "no device", *now.ip6 ? now.ip6 : "no device");
 }

@@ -259,8 +259,8 @@ void mf_cell_endpoint(struct mf_report *r, const struct mf_endpoint *e)
 {
 	char s[MF_ENDPOINT_STRLEN];
 
-	if (e->addr.family == MF_AF_NONE)
-		mf_cell_none(r);
+	if (e->addr.family == MF_AF_NONE || !e->port)
+		mf_cell_addr(r, &e->addr);
 	else
 		mf_cell_text(r, mf_endpoint_format(e, s));
 }

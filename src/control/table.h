@@ -64,7 +64,8 @@ void mf_cell_double(struct mf_report *r, double v); /* RATE, DECIMAL, SIGNED */
 void mf_cell_flag(struct mf_report *r, bool v);
 void mf_cell_addr(struct mf_report *r, const struct mf_addr *a); /* family 0: none */
 void mf_cell_prefix(struct mf_report *r, const struct mf_prefix *p);
-void mf_cell_endpoint(struct mf_report *r, const struct mf_endpoint *e); /* family 0: none */
+/* Family 0: none; port 0: the address alone, as pings have it. */
+void mf_cell_endpoint(struct mf_report *r, const struct mf_endpoint *e);
 /* No value: null, or "-". */
 void mf_cell_none(struct mf_report *r);
 

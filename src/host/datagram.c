@@ -74,22 +74,30 @@ static bool pass_errors(struct mf_host *h, struct mf_session *s, bool *too_big)
 	return true;
 }
 
-/* It was too big for the way out. The outbound knows the MTU and says so as an error; if not, what every
- * path takes is the only honest number. */
-static void tell_too_big(struct mf_host *h, struct mf_session *s, const struct mf_endpoint *remote)
+/* `e` names a packet that was too big for the way out. The outbound knows the MTU and says so as an error; if
+ * not, what every path takes is the only honest number. */
+static void tell_too_big(struct mf_host *h, struct mf_session *s, struct mf_dgram_error e)
 {
 	bool v4 = s->flow.key.family == MF_AF_IP4, told = false;
-	struct mf_dgram_error e = {
-		.remote = *remote,
-		.type = v4 ? MF_ICMP4_UNREACHABLE : MF_ICMP6_TOO_BIG,
-		.code = v4 ? 4 : 0,
-		.mtu = v4 ? MTU4_MIN : MF_IP6_MIN_MTU,
-	};
 
+	e.type = v4 ? MF_ICMP4_UNREACHABLE : MF_ICMP6_TOO_BIG;
+	e.code = v4 ? 4 : 0;
+	e.mtu = v4 ? MTU4_MIN : MF_IP6_MIN_MTU;
 	if (pass_errors(h, s, &told))
 		mf_session_ready(s);
 	if (!told)
 		tell_app(h, s, &e);
+}
+
+/* An app's packet to `remote` as an error about it names it. */
+static struct mf_dgram_error about(const struct mf_session *s, const struct mf_endpoint *remote,
+				   const uint8_t *l4)
+{
+	struct mf_dgram_error e = { .remote = *remote };
+
+	if (kind_of(s)->kind == MF_DGRAM_ECHO)
+		e.echo_seq = mf_load_be16(l4 + offsetof(struct mf_icmp_hdr, rest) + 2);
+	return e;
 }
 
 /* ---- Opening ------------------------------------------------------------------------------------- */
@@ -105,7 +113,7 @@ static bool unreachable(const struct mf_session *s, enum mf_stream_error why,
 {
 	bool v4 = s->flow.key.family == MF_AF_IP4;
 
-	*e = (struct mf_dgram_error){ .remote = s->facts.dst, .type = v4 ? 3 : 1 };
+	e->type = v4 ? MF_ICMP4_UNREACHABLE : MF_ICMP6_UNREACHABLE;
 	switch (why) {
 	case MF_STREAM_E_NET_UNREACHABLE:
 	case MF_STREAM_E_NO_DEVICE:
@@ -151,7 +159,7 @@ static enum mf_stream_error try_open(struct mf_host *h, struct mf_session *s)
 static bool open_far(struct mf_host *h, struct mf_session *s, struct mf_pkt *p)
 {
 	enum mf_stream_error why = try_open(h, s);
-	struct mf_dgram_error e;
+	struct mf_dgram_error e = about(s, &s->facts.dst, p->data + p->l4_off);
 
 	if (!why) {
 		mf_count(kind_of(s)->kind == MF_DGRAM_UDP ? &h->count.udp_opened
@@ -284,8 +292,8 @@ void mf_datagram_flush(struct mf_host *h, struct mf_datagram_batch *b)
 {
 	struct mf_session *s = b->s;
 	struct mf_dgram *d = s ? &s->datagram.dgram : NULL;
-	const struct mf_pkt *too_big = NULL;
-	struct mf_endpoint remote;
+	struct mf_dgram_error e;
+	bool too_big = false;
 	uint32_t packets = 0;
 	size_t bytes = 0;
 
@@ -299,8 +307,8 @@ void mf_datagram_flush(struct mf_host *h, struct mf_datagram_batch *b)
 			bytes += p->len;
 			packets += p->segments;
 		} else if (p->drop == MF_DROP_TOO_BIG && !too_big) {
-			too_big = p;
-			remote = p->remote;
+			too_big = true;
+			e = about(s, &p->remote, p->data);
 		}
 		/* Whoever looks at it at its end wants to see the packet. */
 		p->data -= p->l4_off + kind_of(s)->hdr_len;
@@ -314,7 +322,7 @@ void mf_datagram_flush(struct mf_host *h, struct mf_datagram_batch *b)
 	mf_session_up(s, bytes, packets);
 	mf_session_ready(s);
 	if (too_big)
-		tell_too_big(h, s, &remote);
+		tell_too_big(h, s, e);
 }
 
 /* ---- Back ---------------------------------------------------------------------------------------- */

@@ -85,6 +85,7 @@ def test_a_fixed_device(lab):
     assert took < 4, "the app was left waiting"
     assert it.app.ping(WEB4, wait=0.5, check=False) == 0
     assert not cap.packets(), "it took the other device"
+    assert "cellular is not there" in it.end.proc.log()
     it.home.ip("link set cellular up")
     it.home.ip("route replace default via 192.0.3.1 metric 2000")
     wait_for("the device's return", lambda: whoami(it, 4, 2) == CELL4, 10)

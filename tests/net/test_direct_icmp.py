@@ -28,6 +28,9 @@ def test_ping(lab, ours, version):
         sent, got, _ = p.stop()
         assert sent - got <= 1, f"{got} of {sent}"
         assert "DUP" not in p.proc.log()
+    if ours == "mintflow":
+        pings = [s for s in it.end.sessions() if s["kind"] == "echo"]
+        assert len(pings) > 5 and {s["destination"] for s in pings} == {WEB[version]}
 
 
 @pytest.mark.parametrize("version", [4, 6])
@@ -41,6 +44,18 @@ def test_ping_to_nowhere(lab, ours, version):
     r = it.app.run(["ping", "-n", "-c2", "-i0.3", "-W1", BAD["blackhole"][INDEX[version]]],
                    check=False)
     assert "0 received" in r.stdout and "nreachable" not in r.stdout, r.stdout
+
+
+@pytest.mark.mintflow_only
+@pytest.mark.parametrize("version", [4, 6])
+def test_without_the_systems_leave(lab, version):
+    """No ping sockets for us: each ping is answered with "prohibited" at once, and the log says why."""
+    it = Internet(lab)
+    it.home.sysctl("net.ipv4.ping_group_range", "1 0")
+    r = it.app.run(["ping", "-n", "-c3", "-i0.3", "-W1", WEB[version]], check=False)
+    told = [x for x in r.stdout.splitlines() if re.search("(?i)filtered|prohibited", x)]
+    assert [re.search(r"icmp_seq=(\d+)", x)[1] for x in told] == ["1", "2", "3"], r.stdout
+    assert it.end.proc.log().count("ping_group_range") == 1
 
 
 @pytest.mark.parametrize("version", [4, 6])

@@ -171,13 +171,32 @@ static void test_errors_about_pings(void **state)
 /* Ping needs a permission that direct may not have: the app is told. */
 static void test_ping_prohibited(void **state)
 {
-	struct mf_addr far = lab_server(4, 3, 0).addr;
-
 	(void)state;
 	lab.far.refuse = MF_STREAM_E_PROHIBITED;
-	lab_send(ping(4, 1, 3, 0x1234, 513, 0));
-	lab_got_error(4, &far, 3, 13, 0);
-	assert_int_equal(lab.dropped[MF_DROP_OUTBOUND_DOWN], 1);
+	for (unsigned v = 4; v <= 6; v += 2) {
+		struct mf_addr far = lab_server(v, 3, 0).addr;
+		struct mf_pkt q;
+
+		lab_send(ping(v, 1, 3, 0x1234, 513, 0));
+		q = lab_got_error(v, &far, v == 4 ? 3 : 1, v == 4 ? 13 : 1, 0);
+		assert_int_equal(mf_load_be32(q.data + q.l4_off + 4), 0x12340201);
+		assert_int_equal(lab.dropped[MF_DROP_OUTBOUND_DOWN], 1);
+	}
+}
+
+/* The same for a ping that is too big for the way out, and of which the outbound says no more. */
+static void test_ping_too_big(void **state)
+{
+	(void)state;
+	lab.far.drop = MF_DROP_TOO_BIG;
+	for (unsigned v = 4; v <= 6; v += 2) {
+		struct mf_addr far = lab_server(v, 3, 0).addr;
+		struct mf_pkt q;
+
+		lab_send(ping(v, 1, 3, 0x1234, 513, 1450));
+		q = lab_got_error(v, &far, v == 4 ? 3 : 2, v == 4 ? 4 : 0, v == 4 ? 576 : 1280);
+		assert_int_equal(mf_load_be32(q.data + q.l4_off + 4), 0x12340201);
+	}
 }
 
 /* ---- What comes from apps ------------------------------------------------------------------------- */
@@ -331,9 +350,10 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		test(test_round_trip),      test(test_big_ping),
 		test(test_not_a_reply),     test(test_errors_about_pings),
-		test(test_ping_prohibited), test(test_types),
-		test(test_damaged),         test(test_matching),
-		test(test_matching_echo),   test(test_matching_tcp),
+		test(test_ping_prohibited), test(test_ping_too_big),
+		test(test_types),           test(test_damaged),
+		test(test_matching),        test(test_matching_echo),
+		test(test_matching_tcp),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
