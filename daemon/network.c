@@ -16,6 +16,9 @@ enum {
 	INCLUDES_MAX = 256, /* rules of the system for parts of the LAN that go into the tunnel */
 	MARKS_MAX = 16,
 	UDP_PAYLOAD_MAX = 65507,
+	/* Packets that may wait for us. The kernel's 500 are gone in the 4 ms for which another program may
+	 * have the processor, at 125 000 datagrams a second; TCP never has that many there. */
+	TUN_QUEUE = 2000,
 	WG_OVERHEAD = 32, /* data header and tag */
 };
 
@@ -41,6 +44,7 @@ mf_err mf_network_open(struct mf_daemon *d, struct mf_errbuf *eb)
 		.name = d->config->tunnel.name,
 		.queues = d->n_workers,
 		.features = features_of(&d->config->tunnel.offload),
+		.txqueuelen = TUN_QUEUE,
 	};
 
 	d->tun = mf_tun_open(&o, eb);
