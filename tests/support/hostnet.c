@@ -6,6 +6,7 @@
 
 #include <stdlib.h>
 
+#include "salted.h"
 #include "wire/csum.h"
 #include "wire/ip.h"
 #include "wire/reply.h"
@@ -272,64 +273,14 @@ struct hostnet_app *hostnet_connect(struct hostnet *n, const char *local, const 
 
 /* ---- Bytes ----------------------------------------------------------------------------------------- */
 
-static uint8_t byte_at(uint64_t salt, uint64_t i)
-{
-	uint64_t z = (salt + i / 8) * 0x9e3779b97f4a7c15u;
-
-	return (uint8_t)((z ^ z >> 29) >> (i % 8 * 8));
-}
-
-static void fill(uint8_t *out, uint64_t salt, uint64_t from, size_t n)
-{
-	for (size_t i = 0; i < n; i++)
-		out[i] = byte_at(salt, from + i);
-}
-
-static void compare(const uint8_t *b, uint64_t salt, uint64_t from, size_t n)
-{
-	for (size_t i = 0; i < n; i++)
-		MF_ASSERT(b[i] == byte_at(salt, from + i));
-}
-
 size_t hostnet_write(struct hostnet_app *a, size_t n)
 {
-	size_t done = 0, part;
-
-	while (done < n && (part = mf_min(n - done, mf_tcp_send_room(&a->tcp))) > 0) {
-		struct mf_pkt *p = part > MF_PKT_SMALL_MAX ? mf_pkt_large(a->net->app_pool)
-							   : mf_pkt_small(a->net->app_pool);
-
-		if (!p)
-			break;
-		part = mf_min(part, mf_tcp_send_chunk(&a->tcp));
-		fill(p->data, a->salt, a->up, part);
-		p->len = (uint32_t)part;
-		mf_tcp_send(&a->net->app_env, &a->tcp, p);
-		a->up += part;
-		done += part;
-	}
-	return done;
+	return salted_send(&a->net->app_env, &a->tcp, a->salt, &a->up, n);
 }
 
 size_t hostnet_read(struct hostnet_app *a, size_t n)
 {
-	struct mf_span v[16];
-	size_t done = 0, k;
-
-	while (done < n && (k = mf_tcp_recv_spans(&a->tcp, v, MF_ARRAY_LEN(v), NULL)) > 0) {
-		size_t round = 0;
-
-		for (size_t i = 0; i < k && done + round < n; i++) {
-			size_t part = mf_min(v[i].n, n - done - round);
-
-			compare(v[i].p, a->salt + 1, a->down, part);
-			a->down += part;
-			round += part;
-		}
-		mf_tcp_recv_done(&a->net->app_env, &a->tcp, round);
-		done += round;
-	}
-	return done;
+	return salted_read(&a->net->app_env, &a->tcp, a->salt + 1, &a->down, n);
 }
 
 void hostnet_shutdown(struct hostnet_app *a)
@@ -353,7 +304,7 @@ void hostnet_give(struct fake_stream *st, const struct hostnet_app *a, size_t n)
 	uint8_t *b = malloc(n + 1);
 
 	MF_ASSERT(b);
-	fill(b, a->salt + 1, st->n_give, n);
+	salted_fill(b, a->salt + 1, st->n_give, n);
 	fake_give(st, b, n);
 	free(b);
 }
@@ -361,7 +312,7 @@ void hostnet_give(struct fake_stream *st, const struct hostnet_app *a, size_t n)
 void hostnet_check_got(const struct fake_stream *st, const struct hostnet_app *a)
 {
 	MF_ASSERT(st->n_got <= a->up);
-	compare(st->got, a->salt, 0, st->n_got);
+	MF_ASSERT(salted_right(st->got, a->salt, 0, st->n_got));
 }
 
 /* ---- Packets by hand ------------------------------------------------------------------------------- */

@@ -6,6 +6,7 @@
 
 #include <stdlib.h>
 
+#include "support/salted.h"
 #include "wire/ip.h"
 #include "wire/tcp.h"
 
@@ -178,13 +179,6 @@ struct testnet_item *netapps_other(struct netapps *n)
 
 /* ---- Apps ------------------------------------------------------------------------------------------ */
 
-static uint8_t byte_at(uint64_t salt, uint64_t i)
-{
-	uint64_t z = (salt + i / 8) * 0x9e3779b97f4a7c15u;
-
-	return (uint8_t)((z ^ z >> 29) >> (i % 8 * 8));
-}
-
 struct netapp *netapp_connect(struct netapps *n, const char *local, const char *remote)
 {
 	struct mf_tcp_config cfg = { .mtu = 1420 };
@@ -202,44 +196,12 @@ struct netapp *netapp_connect(struct netapps *n, const char *local, const char *
 
 size_t netapp_write(struct netapp *a, size_t n)
 {
-	size_t done = 0, part;
-
-	while (done < n && (part = mf_min(n - done, mf_tcp_send_room(&a->tcp))) > 0) {
-		struct mf_pkt *p = mf_pkt_large(a->all->pool);
-
-		if (!p)
-			break;
-		part = mf_min(part, mf_tcp_send_chunk(&a->tcp));
-		for (size_t i = 0; i < part; i++)
-			p->data[i] = byte_at(a->salt, a->up + i);
-		p->len = (uint32_t)part;
-		mf_tcp_send(&a->all->env, &a->tcp, p);
-		a->up += part;
-		done += part;
-	}
-	return done;
+	return salted_send(&a->all->env, &a->tcp, a->salt, &a->up, n);
 }
 
 size_t netapp_read(struct netapp *a, size_t n)
 {
-	struct mf_span v[16];
-	size_t done = 0, k;
-
-	while (done < n && (k = mf_tcp_recv_spans(&a->tcp, v, MF_ARRAY_LEN(v), NULL)) > 0) {
-		size_t round = 0;
-
-		for (size_t i = 0; i < k && done + round < n; i++) {
-			size_t part = mf_min(v[i].n, n - done - round);
-
-			for (size_t b = 0; b < part; b++)
-				MF_ASSERT(v[i].p[b] == byte_at(a->salt + 1, a->down + b));
-			a->down += part;
-			round += part;
-		}
-		mf_tcp_recv_done(&a->all->env, &a->tcp, round);
-		done += round;
-	}
-	return done;
+	return salted_read(&a->all->env, &a->tcp, a->salt + 1, &a->down, n);
 }
 
 void netapp_shutdown(struct netapp *a)
@@ -255,16 +217,12 @@ void netapp_abort(struct netapp *a)
 
 void netapp_far_bytes(const struct netapp *a, uint64_t from, uint8_t *out, size_t n)
 {
-	for (size_t i = 0; i < n; i++)
-		out[i] = byte_at(a->salt + 1, from + i);
+	salted_fill(out, a->salt + 1, from, n);
 }
 
 bool netapp_far_right(const struct netapp *a, uint64_t from, const uint8_t *bytes, size_t n)
 {
-	for (size_t i = 0; i < n; i++)
-		if (bytes[i] != byte_at(a->salt, from + i))
-			return false;
-	return true;
+	return salted_right(bytes, a->salt, from, n);
 }
 
 /* ---- Life ------------------------------------------------------------------------------------------ */
