@@ -16,7 +16,8 @@ static mf_err parse(struct mf_tcp_options *o, const uint8_t *bytes, size_t n, bo
 	assert_true(n % 4 == 0 && n <= MF_TCP_OPTIONS_MAX);
 	*t = (struct mf_tcp_hdr){ .flags = syn ? MF_TCP_SYN : MF_TCP_ACK };
 	t->off = (uint8_t)((5 + n / 4) << 4);
-	memcpy(mem + sizeof(*t), bytes, n);
+	if (n)
+		memcpy(mem + sizeof(*t), bytes, n);
 	err = mf_tcp_options_parse(o, t);
 	free(mem);
 	return err;
@@ -156,6 +157,20 @@ static void test_only_in_a_syn(void **state)
 	assert_false(o.has_wscale || o.sack_permitted);
 }
 
+/* Member by member: what lies between them is nobody's. */
+static void assert_same(const struct mf_tcp_options *a, const struct mf_tcp_options *b)
+{
+	assert_int_equal(a->mss, b->mss);
+	assert_int_equal(a->has_wscale, b->has_wscale);
+	assert_int_equal(a->wscale, b->wscale);
+	assert_int_equal(a->sack_permitted, b->sack_permitted);
+	assert_int_equal(a->has_ts, b->has_ts);
+	assert_int_equal(a->ts_val, b->ts_val);
+	assert_int_equal(a->ts_ecr, b->ts_ecr);
+	assert_int_equal(a->n_sack, b->n_sack);
+	assert_memory_equal(a->sack, b->sack, a->n_sack * sizeof(a->sack[0]));
+}
+
 /* Whatever is written is whole words and reads as it was. */
 static void test_every_combination(void **state)
 {
@@ -180,7 +195,7 @@ static void test_every_combination(void **state)
 		n = mf_tcp_options_write(out, &o, syn);
 		assert_true(n % 4 == 0 && n <= sizeof(out));
 		assert_int_equal(parse(&back, out, n, syn), MF_OK);
-		assert_memory_equal(&back, &o, sizeof(o));
+		assert_same(&back, &o);
 	}
 }
 
