@@ -75,7 +75,7 @@ static void finish(struct mf_tcp *c, struct mf_pkt *p, size_t tcp_len, const uin
 		p->gso_size = (uint16_t)c->mss;
 		p->segments = (n + c->mss - 1) / c->mss;
 	}
-	mf_tcp_count(c)->segs_out++;
+	mf_count(&mf_tcp_count(c)->segs_out, 1);
 	c->env->emit(c->env->ctx, c, p);
 }
 

@@ -29,7 +29,7 @@ void mf_tcp_challenge(struct mf_tcp *c, mf_nsec now)
 	if (!may_answer(c, now))
 		return;
 	c->todo |= MF_TCP_TODO_ACK;
-	mf_tcp_count(c)->challenge_acks++;
+	mf_count(&mf_tcp_count(c)->challenge_acks, 1);
 }
 
 /* An answer to a segment that is none of ours, so that its sender forgets it. */
@@ -127,7 +127,7 @@ static enum mf_drop not_acceptable(struct mf_tcp *c, const struct mf_tcp_seg *s,
 	}
 	c->todo |= MF_TCP_TODO_ACK;
 	if (mf_seq_lt(seg_end(s), c->rcv_nxt)) {
-		mf_tcp_count(c)->dup_data++;
+		mf_count(&mf_tcp_count(c)->dup_data, 1);
 		if (c->flags & MF_TCP_F_SACK && s->len)
 			c->dsack = (struct mf_tcp_range){ s->seq, s->seq + s->len };
 	}
@@ -160,7 +160,7 @@ static enum mf_drop check(struct mf_tcp *c, struct mf_tcp_seg *s, struct mf_pkt 
 {
 	*on = false;
 	if (too_old(c, s, now)) {
-		mf_tcp_count(c)->paws++;
+		mf_count(&mf_tcp_count(c)->paws, 1);
 		return not_acceptable(c, s, MF_DROP_TCP_PAWS, now);
 	}
 	if (mf_seq_lt(seg_end(s), c->rcv_nxt) || mf_seq_lt(c->rcv_adv, s->seq))
@@ -240,7 +240,7 @@ enum mf_drop mf_tcp_input(struct mf_tcp_env *env, struct mf_tcp *c, struct mf_pk
 
 	if (c->state == MF_TCP_CLOSED)
 		return MF_DROP_TCP_STATE;
-	env->s->count.segs_in++;
+	mf_count(&env->s->count.segs_in, 1);
 	if (!mf_tcp_read_seg(&s, p))
 		return MF_DROP_TCP_OPTIONS;
 	switch (c->state) {

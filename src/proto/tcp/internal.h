@@ -7,6 +7,7 @@
 #ifndef MF_TCP_INTERNAL_H
 #define MF_TCP_INTERNAL_H
 
+#include "base/count.h"
 #include "proto/tcp/conn.h"
 
 #define MF_TCP_QUANTUM   MF_MSEC       /* of pacing, and of trying again when no packet is free */

@@ -119,7 +119,7 @@ static bool resend(struct mf_tcp *c, struct mf_tcp_rec *r, uint32_t off, uint32_
 	c->undo_retrans += n + fin;
 	c->prr_out += n + fin;
 	c->retransmits++;
-	mf_tcp_count(c)->retransmits++;
+	mf_count(&mf_tcp_count(c)->retransmits, 1);
 	pace(c, n, now);
 	return true;
 }
@@ -317,7 +317,7 @@ static void probe_tail(struct mf_tcp *c, mf_nsec now)
 	else if (resend_tail(c, c->rec_last, now))
 		c->flags |= MF_TCP_F_TLP_RETRANS;
 	c->tlp_end = c->snd_nxt;
-	mf_tcp_count(c)->tlps++;
+	mf_count(&mf_tcp_count(c)->tlps, 1);
 }
 
 /* What the peer has had: it must answer, and says what its window is. */

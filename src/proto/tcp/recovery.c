@@ -21,7 +21,7 @@ static void begin_episode(struct mf_tcp *c, uint8_t kind)
 
 static void enter(struct mf_tcp *c)
 {
-	mf_tcp_count(c)->fast_recoveries++;
+	mf_count(&mf_tcp_count(c)->fast_recoveries, 1);
 	mf_tcp_cubic_loss(&c->cubic, c->snd_nxt - c->snd_una);
 	begin_episode(c, MF_TCP_RECOVERY);
 }
@@ -43,7 +43,7 @@ static void undo(struct mf_tcp *c)
 	for (struct mf_tcp_rec *r = c->rec_first; r; r = r->next)
 		r->flags &= (uint8_t)~MF_TCP_REC_LOST;
 	c->lost = 0;
-	mf_tcp_count(c)->undos++;
+	mf_count(&mf_tcp_count(c)->undos, 1);
 	mf_tcp_cubic_undo(&c->cubic);
 	c->recovery = MF_TCP_OPEN;
 	c->flags &= ~(uint32_t)MF_TCP_F_UNDO;
@@ -191,7 +191,7 @@ void mf_tcp_recover_timeout(struct mf_tcp *c, mf_nsec now)
 {
 	bool again = c->recovery == MF_TCP_LOSS;
 
-	mf_tcp_count(c)->rtos++;
+	mf_count(&mf_tcp_count(c)->rtos, 1);
 	mf_tcp_cubic_timeout(&c->cubic, c->snd_nxt - c->snd_una);
 	c->cubic.cwnd = c->mss;
 	if (!again) /* what a second timeout sends again is of the same episode */

@@ -90,7 +90,7 @@ static struct mf_pkt *admit(struct mf_tcp *c, struct mf_pkt *p, bool in_order)
 	if (!fits(c, mf_tcp_pkt_held(q ? q : p))) {
 		if (q)
 			mf_pkt_free(q);
-		mf_tcp_count(c)->no_memory++;
+		mf_count(&mf_tcp_count(c)->no_memory, 1);
 		return NULL;
 	}
 	if (q)
@@ -195,7 +195,7 @@ static void trim(struct mf_tcp *c, struct mf_pkt *p, uint32_t *seq)
 
 		if (c->flags & MF_TCP_F_SACK && n)
 			c->dsack = (struct mf_tcp_range){ *seq, *seq + n };
-		mf_tcp_count(c)->dup_data += n && n == p->len;
+		mf_count(&mf_tcp_count(c)->dup_data, n && n == p->len);
 		c->todo |= MF_TCP_TODO_ACK;
 		p->data += n;
 		p->len -= n;
@@ -213,7 +213,7 @@ static void trim(struct mf_tcp *c, struct mf_pkt *p, uint32_t *seq)
 static enum mf_drop take_in_order(struct mf_tcp *c, struct mf_pkt *p)
 {
 	if (c->rcv_queued + p->len > c->rcv_buf + CREEP) {
-		mf_tcp_count(c)->no_memory++;
+		mf_count(&mf_tcp_count(c)->no_memory, 1);
 		return MF_DROP_TCP_BUDGET;
 	}
 	p = admit(c, p, true);
@@ -231,19 +231,19 @@ static enum mf_drop take_out_of_order(struct mf_tcp *c, struct mf_pkt *p, uint32
 	struct mf_tcp_range dup;
 	struct mf_pkt *q;
 
-	mf_tcp_count(c)->out_of_order++;
+	mf_count(&mf_tcp_count(c)->out_of_order, 1);
 	c->todo |= MF_TCP_TODO_ACK;
 	if (c->n_ooo < UINT8_MAX)
 		c->n_ooo++;
 	if (c->rcv_mem + before > 2 * (uint64_t)c->rcv_buf + 2 * SLACK) {
-		mf_tcp_count(c)->reassembly_full++;
+		mf_count(&mf_tcp_count(c)->reassembly_full, 1);
 		return MF_DROP_TCP_BUDGET;
 	}
 	q = admit(c, p, false);
 	if (!q)
 		return MF_DROP_TCP_BUDGET;
 	if (!mf_tcp_reass_add(&c->reass, q, seq, &dup)) {
-		mf_tcp_count(c)->dup_data++;
+		mf_count(&mf_tcp_count(c)->dup_data, 1);
 		if (c->flags & MF_TCP_F_SACK)
 			c->dsack = dup;
 		mf_pkt_free(q);

@@ -130,7 +130,7 @@ static void persist_expired(struct mf_tcp *c, mf_nsec now)
 		give_up(c);
 		return;
 	}
-	mf_tcp_count(c)->zero_window_probes++;
+	mf_count(&mf_tcp_count(c)->zero_window_probes, 1);
 	c->todo |= c->snd_wnd ? MF_TCP_TODO_FORCE : MF_TCP_TODO_PROBE;
 	if (c->probes < UINT8_MAX)
 		c->probes++;
@@ -211,7 +211,7 @@ static void idle_expired(struct mf_tcp *c, mf_nsec now)
 		give_up(c);
 	} else {
 		c->probes++;
-		mf_tcp_count(c)->keepalives++;
+		mf_count(&mf_tcp_count(c)->keepalives, 1);
 		c->todo |= MF_TCP_TODO_PROBE;
 		c->idle_at = now + ms(c->cfg.keepalive_interval);
 	}
