@@ -25,6 +25,7 @@ static_assert(MF_OWNERS_WORKERS < 1 << WORKER_BITS, "worker + 1 fits");
 struct mf_owners {
 	uint64_t mask;
 	uint8_t hash_key[MF_SIPHASH_KEY_LEN];
+	_Atomic uint32_t strays;
 	_Atomic uint64_t bucket[];
 };
 
@@ -136,4 +137,14 @@ void mf_owners_release(struct mf_owners *o, uint64_t hash, unsigned worker)
 		without = word & ~((uint64_t)ENTRY_MASK << ((unsigned)i * ENTRY_BITS));
 	} while (!atomic_compare_exchange_weak_explicit(at, &word, without, memory_order_relaxed,
 							memory_order_relaxed));
+}
+
+void mf_owners_add_strays(struct mf_owners *o, int by)
+{
+	atomic_fetch_add_explicit(&o->strays, (uint32_t)by, memory_order_relaxed);
+}
+
+uint32_t mf_owners_strays(const struct mf_owners *o)
+{
+	return atomic_load_explicit(&o->strays, memory_order_relaxed);
 }

@@ -30,4 +30,9 @@ int mf_owners_claim(struct mf_owners *o, uint64_t hash, unsigned worker);
 /* By who has claimed it. */
 void mf_owners_release(struct mf_owners *o, uint64_t hash, unsigned worker);
 
+/* How many sessions, of all workers, go on where the routes no longer lead: while there are some, a packet's
+ * route does not say whose it is. */
+void mf_owners_add_strays(struct mf_owners *o, int by);
+uint32_t mf_owners_strays(const struct mf_owners *o);
+
 #endif

@@ -183,14 +183,6 @@ void mf_datagram_close(struct mf_host *h, struct mf_session *s, bool app)
 
 /* ---- Out ----------------------------------------------------------------------------------------- */
 
-static uint32_t hash(const struct mf_endpoint *e)
-{
-	uint64_t h = (mf_load_be64(e->addr.b) + mf_load_be64(e->addr.b + 8) + e->port) *
-		     0x9e3779b97f4a7c15u;
-
-	return (uint32_t)(h >> 32) | 1;
-}
-
 /* Long after a question that only DNS would ask nobody waits; but a mapping that is used for anything else
  * lives as long as that needs. */
 static enum mf_session_kind udp_kind(const struct mf_session *s, uint16_t port)
@@ -203,10 +195,10 @@ static enum mf_session_kind udp_kind(const struct mf_session *s, uint16_t port)
 	return dns && port == 53 ? MF_SESSION_DNS : MF_SESSION_UDP;
 }
 
-static bool remembers(const struct mf_session *s, uint32_t h)
+static bool remembers(const struct mf_session *s, const struct mf_endpoint *to)
 {
-	for (size_t i = 0; i < MF_ARRAY_LEN(s->datagram.remote_hash); i++)
-		if (s->datagram.remote_hash[i] == h)
+	for (size_t i = 0; i < MF_ARRAY_LEN(s->datagram.remote); i++)
+		if (mf_endpoint_equal(&s->datagram.remote[i], to))
 			return true;
 	return false;
 }
@@ -217,24 +209,31 @@ bool mf_datagram_knows(const struct mf_session *s, const struct mf_pkt *p)
 
 	if (p->l4_proto == MF_IPPROTO_UDP)
 		to.port = mf_load_be16(p->data + p->l4_off + offsetof(struct mf_udp_hdr, dport));
-	return remembers(s, hash(&to));
+	return remembers(s, &to);
+}
+
+bool mf_datagram_has_moved(const struct mf_host *h, const struct mf_session *s)
+{
+	for (size_t i = 0; i < MF_ARRAY_LEN(s->datagram.remote); i++) {
+		const struct mf_addr *a = &s->datagram.remote[i].addr;
+
+		if (a->family && h->port.route(h->port.ctx, a) != s->facts.hop)
+			return true;
+	}
+	return false;
 }
 
 /* Remembers the last few remotes: whoever speaks to more of them in turns is counted more than once. */
 static void note_remote(struct mf_session *s, const struct mf_endpoint *to)
 {
-	uint32_t h;
-
 	if (s->facts.remotes && mf_endpoint_equal(to, &s->facts.dst))
 		return;
-	h = hash(to);
 	s->facts.dst = *to;
 	if (s->facts.proto == MF_IPPROTO_UDP)
 		s->facts.kind = (uint8_t)udp_kind(s, to->port);
 	mf_session_arm(s, MF_NEVER);
-	if (!remembers(s, h))
-		s->datagram.remote_hash[s->facts.remotes++ % MF_ARRAY_LEN(s->datagram.remote_hash)] =
-			h;
+	if (!remembers(s, to))
+		s->datagram.remote[s->facts.remotes++ % MF_ARRAY_LEN(s->datagram.remote)] = *to;
 }
 
 static void strip(struct mf_pkt *p, size_t n)
@@ -409,14 +408,13 @@ static bool receive(struct mf_host *h, struct mf_session *s)
 		size_t max = mf_min(mf_min(BURST, SHARE - got), spare), n;
 
 		if (!max) {
+			d->ready |= MF_STREAM_READABLE;
 			mf_session_starve(s);
 			return false;
 		}
 		n = d->out->ops->dgram_recv(d, h->pool, pkts, max);
-		if (!n) {
-			d->ready &= ~(uint32_t)MF_STREAM_READABLE;
+		if (!n)
 			return false;
-		}
 		for (size_t i = 0; i < n; i++)
 			deliver(h, s, pkts[i]);
 		got += (uint32_t)n;
@@ -434,13 +432,11 @@ bool mf_datagram_turn(struct mf_host *h, struct mf_session *s)
 		return false;
 	}
 	if (d->ready & MF_STREAM_READABLE) {
-		bool errors = pass_errors(h, s, &too_big);
-
-		more = receive(h, s);
-		if (errors) {
+		d->ready = 0; /* what is told from here on is news */
+		more = pass_errors(h, s, &too_big);
+		more |= receive(h, s);
+		if (more)
 			d->ready |= MF_STREAM_READABLE;
-			more = true;
-		}
 	}
 	mf_session_publish(s);
 	return more;

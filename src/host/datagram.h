@@ -41,6 +41,8 @@ void mf_datagram_close(struct mf_host *h, struct mf_session *s, bool tell_app);
 
 /* Does s remember the destination of p, a packet of its app? */
 bool mf_datagram_knows(const struct mf_session *s, const struct mf_pkt *p);
+/* Do the routes send a remote that s remembers elsewhere now? */
+bool mf_datagram_has_moved(const struct mf_host *h, const struct mf_session *s);
 
 /* The way to the app takes no packets longer than that. Smaller than any honest link: ignored. */
 void mf_datagram_path_mtu(struct mf_session *s, uint32_t mtu);

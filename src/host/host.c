@@ -2,7 +2,7 @@
  *
  * host - the pass of a worker's host stack, and what is done to all of its sessions.
  */
-#include "host/internal.h"
+#include "host/datagram.h"
 
 #include <stdlib.h>
 
@@ -219,16 +219,20 @@ static void end_by_hand(struct mf_host *h, struct mf_session *s)
 	mf_session_end(h, s, true);
 }
 
+static bool has_moved(const struct mf_host *h, const struct mf_session *s)
+{
+	if (s->facts.kind != MF_SESSION_TCP)
+		return mf_datagram_has_moved(h, s);
+	return h->port.route(h->port.ctx, &s->facts.dst.addr) != s->facts.hop;
+}
+
 static void look_at_route(struct mf_host *h, struct mf_session *s)
 {
-	bool stray = s->flow.key.side == MF_SIDE_APP &&
-		     h->port.route(h->port.ctx, &s->facts.dst.addr) != s->facts.hop;
+	bool stray = s->flow.key.side == MF_SIDE_APP && has_moved(h, s);
 
 	if (stray == s->facts.stray)
 		return;
-	h->strays += stray;
-	h->strays -= s->facts.stray;
-	s->facts.stray = stray;
+	mf_session_set_stray(h, s, stray);
 	mf_session_publish(s);
 }
 
@@ -247,7 +251,7 @@ void mf_host_routes_changed(struct mf_host *h, bool close)
 
 uint32_t mf_host_strays(const struct mf_host *h)
 {
-	return h->strays;
+	return h->owners ? mf_owners_strays(h->owners) : h->strays;
 }
 
 bool mf_host_close(struct mf_host *h, struct mf_flow_ref ref)

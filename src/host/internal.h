@@ -54,8 +54,8 @@ struct mf_session {
 		} tcp;
 		struct { /* UDP and echo: datagram.c */
 			struct mf_dgram dgram;
-			uint32_t remote_hash[4]; /* the last remotes, for counting them */
-			uint32_t mtu;            /* of the way to the app, 0: as the TUN's */
+			struct mf_endpoint remote[4]; /* the last ones; family 0: none */
+			uint32_t mtu;                 /* of the way to the app, 0: as the TUN's */
 		} datagram;
 	};
 };
@@ -82,8 +82,8 @@ struct mf_host {
 	struct mf_session_list starved;   /* something to read and no packet to read it into */
 	struct mf_session_list time_wait; /* oldest first: they go when room is short */
 	struct mf_timer starved_timer, reass_timer;
-	uint32_t strays;
-	uint32_t n_own; /* connections of our own, through VPNs */
+	uint32_t strays; /* with one worker; else `owners` counts them */
+	uint32_t n_own;  /* connections of our own, through VPNs */
 	struct mf_sources *sources;
 	bool own_sources;
 	struct mf_reass *reass;
@@ -137,6 +137,8 @@ void mf_session_down(struct mf_session *s, size_t bytes, uint32_t packets);
 bool mf_session_due(const struct mf_session *s);
 /* At the end of a turn: what other threads see. */
 void mf_session_publish(struct mf_session *s);
+/* Whether it goes on where its route no longer leads; counts such sessions. */
+void mf_session_set_stray(struct mf_host *h, struct mf_session *s, bool stray);
 /* The session is established: no longer half open. */
 void mf_session_opened(struct mf_session *s);
 /* The idle time-out of its kind, from the configuration. */
@@ -181,6 +183,9 @@ bool mf_session_tcp_pull(struct mf_host *h, struct mf_session *s);
 /* ---- tcp.c (UDP and echo: datagram.h) ------------------------------------------------------------ */
 
 extern const struct mf_session_ops mf_session_tcp;
+
+/* Is it over, and p a SYN with which the app may begin anew under the same name? */
+bool mf_session_tcp_gives_way(const struct mf_session *s, const struct mf_pkt *p);
 
 /* An ICMP error from the app's side (or a router there) about a packet that we sent it: `quoted` is the
  * quoted IP packet, at least 8 bytes of L4 header. */

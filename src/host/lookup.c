@@ -130,7 +130,8 @@ bool mf_host_key(const struct mf_pkt *p, struct mf_flow_key *k)
 
 void mf_host_refuse(struct mf_host *h, struct mf_pkt *p, enum mf_drop reason)
 {
-	struct mf_pkt *reset = mf_tcp_reset(h->pool, p);
+	/* What came out of a VPN cannot be answered here. */
+	struct mf_pkt *reset = p->flags & MF_PKT_FROM_VPN ? NULL : mf_tcp_reset(h->pool, p);
 
 	if (reset)
 		mf_host_emit(h, reset);
@@ -271,16 +272,33 @@ struct mf_session *mf_host_session(struct mf_host *h, struct mf_pkt *p, bool may
 	return NULL;
 }
 
-bool mf_host_has(const struct mf_host *h, const struct mf_pkt *p)
+/* On another worker, which will look for itself. */
+static bool is_elsewhere(const struct mf_host *h, uint64_t hash)
 {
-	const struct mf_session *s;
-	struct mf_flow_key k;
+	int owner = h->owners ? mf_owners_find(h->owners, hash) : MF_OWNER_NONE;
 
-	if (MF_LIKELY(!h->strays) || mf_ip_is_fragment(p) || !mf_host_key(p, &k))
+	return owner != MF_OWNER_NONE && owner != (int)h->worker;
+}
+
+bool mf_host_has(struct mf_host *h, const struct mf_pkt *p)
+{
+	struct mf_session *s;
+	struct mf_flow_key k;
+	uint64_t hash;
+
+	if (MF_LIKELY(!mf_host_strays(h)) || mf_ip_is_fragment(p) || !mf_host_key(p, &k))
 		return false;
-	s = mf_flow_find(h->table, &k, mf_flow_hash_key(h->table, &k));
-	if (!s || !s->facts.stray)
+	hash = mf_flow_hash_key(h->table, &k);
+	s = mf_flow_find(h->table, &k, hash);
+	if (!s)
+		return is_elsewhere(h, hash);
+	if (!s->facts.stray)
 		return false;
 	/* Of a mapping only what was said before: the rest has a route of its own. */
-	return p->l4_proto == MF_IPPROTO_TCP || mf_datagram_knows(s, p);
+	if (p->l4_proto != MF_IPPROTO_TCP)
+		return mf_datagram_knows(s, p);
+	if (!mf_session_tcp_gives_way(s, p))
+		return true;
+	mf_session_end(h, s, false);
+	return false;
 }

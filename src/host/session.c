@@ -290,6 +290,19 @@ void mf_session_arm(struct mf_session *s, mf_nsec at)
 
 /* ---- Its life -------------------------------------------------------------------------------------- */
 
+void mf_session_set_stray(struct mf_host *h, struct mf_session *s, bool stray)
+{
+	int by = stray - s->facts.stray;
+
+	if (!by)
+		return;
+	s->facts.stray = stray;
+	if (h->owners)
+		mf_owners_add_strays(h->owners, by);
+	else
+		h->strays += (uint32_t)by;
+}
+
 void mf_session_opened(struct mf_session *s)
 {
 	if (s->half_open)
@@ -308,8 +321,7 @@ void mf_session_free(struct mf_host *h, struct mf_session *s)
 	mf_session_list_remove(s);
 	mf_timer_disarm(&h->wheel, &s->timer);
 	leave_source(h, s);
-	if (s->facts.stray)
-		h->strays--;
+	mf_session_set_stray(h, s, false);
 	if (h->owners)
 		mf_owners_release(h->owners, s->flow.hash, h->worker);
 	mf_uncount(&h->count.sessions, 1);

@@ -225,6 +225,20 @@ static enum mf_drop check(const struct mf_pkt *p)
 	return MF_DROP_NONE;
 }
 
+static bool is_lone_syn(const struct mf_pkt *p)
+{
+	const struct mf_tcp_hdr *t = (const void *)(p->data + p->l4_off);
+
+	return (t->flags & (MF_TCP_SYN | MF_TCP_ACK | MF_TCP_RST | MF_TCP_FIN)) == MF_TCP_SYN;
+}
+
+bool mf_session_tcp_gives_way(const struct mf_session *s, const struct mf_pkt *p)
+{
+	return s->flow.key.side == MF_SIDE_APP && s->tcp.far == MF_FAR_NONE &&
+	       mf_tcp_state(&s->tcp.conn) == MF_TCP_TIME_WAIT && is_lone_syn(p) && !check(p) &&
+	       mf_tcp_may_reuse(&s->tcp.conn, p);
+}
+
 static void receive(struct mf_host *h, struct mf_session *s, struct mf_pkt *p)
 {
 	struct mf_tcp *c = &s->tcp.conn;
@@ -248,19 +262,17 @@ static void receive(struct mf_host *h, struct mf_session *s, struct mf_pkt *p)
 
 static void handle(struct mf_host *h, struct mf_pkt *p)
 {
-	const struct mf_tcp_hdr *t = (const void *)(p->data + p->l4_off);
 	enum mf_drop why = check(p);
 	struct mf_session *s;
-	bool lone_syn, fresh;
+	bool may_open, fresh;
 
 	if (why) {
 		mf_host_drop(h, p, why);
 		return;
 	}
-	lone_syn = (t->flags & (MF_TCP_SYN | MF_TCP_ACK | MF_TCP_RST | MF_TCP_FIN)) == MF_TCP_SYN;
-	s = mf_host_session(h, p, lone_syn, &mf_session_tcp, &fresh);
-	if (s && !fresh && lone_syn && s->tcp.far == MF_FAR_NONE &&
-	    mf_tcp_state(&s->tcp.conn) == MF_TCP_TIME_WAIT && mf_tcp_may_reuse(&s->tcp.conn, p)) {
+	may_open = is_lone_syn(p) && !(p->flags & MF_PKT_FROM_VPN);
+	s = mf_host_session(h, p, may_open, &mf_session_tcp, &fresh);
+	if (s && !fresh && mf_session_tcp_gives_way(s, p)) {
 		mf_session_end(h, s, false);
 		s = mf_host_session(h, p, true, &mf_session_tcp, &fresh);
 	}

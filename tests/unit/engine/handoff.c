@@ -161,6 +161,28 @@ static void test_to_the_owner(void **state)
 	assert_int_equal(queue[0].out.n_opened, FLOWS);
 }
 
+/* Routes change: what runs stays where it is, whichever worker its packets come in on. */
+static void test_strays(void **state)
+{
+	struct testnet_options o = {
+		.seed = 1,
+		.n_workers = WORKERS,
+		.routes = "    - { cidr: 0.0.0.0/0, to: drop }\n",
+	};
+
+	(void)state;
+	let_0_open_all();
+	assert_int_equal(testnet_apply(&net, 0, &o, NULL, NULL), MF_OK);
+	pass(0);
+	queue[1].left = FLOWS;
+	pass(1);
+	pass(0);
+	pass(1);
+	assert_int_equal(ledger().ended[MF_DROPPED], 0);
+	assert_int_equal(sent(), 2 * FLOWS);
+	assert_int_equal(queue[1].out.n_opened, 0);
+}
+
 /* Large ones are copied into large ones. */
 static void test_large_ones(void **state)
 {
@@ -287,6 +309,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test_setup_teardown(test_to_the_owner, open_net, close_net),
+		cmocka_unit_test_setup_teardown(test_strays, open_net, close_net),
 		cmocka_unit_test_setup_teardown(test_large_ones, open_net, close_net),
 		cmocka_unit_test_setup_teardown(test_full, open_net, close_net),
 		cmocka_unit_test_setup_teardown(test_sleep, open_net, close_net),

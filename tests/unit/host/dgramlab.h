@@ -26,7 +26,8 @@ static struct {
 	struct mf_outbound *hop5; /* what carries hop 5 */
 	struct mf_prng prng;
 	mf_nsec now;
-	uint32_t route; /* of every address */
+	uint32_t route;       /* of every address */
+	struct mf_addr moved; /* but this one */
 
 	struct mf_pkt *out[LAB_OUT]; /* to the app */
 	size_t n_out;
@@ -83,8 +84,8 @@ static struct mf_outbound *lab_outbound(void *ctx, uint32_t hop)
 
 static uint32_t lab_route(void *ctx, const struct mf_addr *dst)
 {
-	(void)ctx, (void)dst;
-	return lab.route;
+	(void)ctx;
+	return mf_addr_equal(dst, &lab.moved) ? OTHER_HOP : lab.route;
 }
 
 static inline struct mf_host_config lab_config(void)

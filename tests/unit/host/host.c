@@ -38,7 +38,7 @@ static const struct mf_host_counters *counters(void)
 }
 
 /* Would the node before the host give it a packet of this session whatever its route says? */
-static bool has(const struct hostnet_app *a)
+static bool has(const struct hostnet_app *a, uint8_t flags)
 {
 	char src[MF_ENDPOINT_STRLEN], dst[MF_ENDPOINT_STRLEN];
 	struct mf_pkt *p = mf_pkt_small(net.pool);
@@ -46,7 +46,7 @@ static bool has(const struct hostnet_app *a)
 
 	mf_endpoint_format(&a->local, src);
 	mf_endpoint_format(&a->remote, dst);
-	p->len = (uint32_t)hostnet_tcp(p->data, src, dst, 1, 1, MF_TCP_ACK, NULL, 0);
+	p->len = (uint32_t)hostnet_tcp(p->data, src, dst, a->tcp.snd_nxt + 1000, 1, flags, NULL, 0);
 	assert_int_equal(mf_ip_input(p), MF_DROP_NONE);
 	yes = mf_host_has(net.host, p);
 	mf_pkt_free(p);
@@ -63,12 +63,12 @@ static void test_routes_change(void **state)
 	b = open_session(2);
 	mf_host_routes_changed(net.host, false);
 	assert_int_equal(mf_host_strays(net.host), 0);
-	assert_false(has(a));
+	assert_false(has(a, MF_TCP_ACK));
 
 	net.route = 77;
 	mf_host_routes_changed(net.host, false);
 	assert_int_equal(mf_host_strays(net.host), 2);
-	assert_true(has(a) && has(b));
+	assert_true(has(a, MF_TCP_ACK) && has(b, MF_TCP_ACK));
 	assert_int_equal(hostnet_count(&net, MF_SESSION_ESTABLISHED), 2);
 	/* They go on as they were. */
 	hostnet_write(a, 1000);
@@ -77,13 +77,36 @@ static void test_routes_change(void **state)
 	hostnet_abort(a);
 	hostnet_settle(&net);
 	assert_int_equal(mf_host_strays(net.host), 1);
-	assert_false(has(a));
+	assert_false(has(a, MF_TCP_ACK));
 
 	net.route = HOSTNET_HOP;
 	mf_host_routes_changed(net.host, false);
 	assert_int_equal(mf_host_strays(net.host), 0);
-	assert_false(has(b));
+	assert_false(has(b, MF_TCP_ACK));
 	assert_int_equal(counters()->closed_by_hand, 0);
+	hostnet_close(&net);
+}
+
+/* What is over does not hold back the app that begins anew under the same name: that has the new route. */
+static void test_routes_change_and_port_is_used_again(void **state)
+{
+	struct hostnet_app *a;
+
+	(void)state;
+	open_net(&(struct hostnet_options){ 0 });
+	a = open_session(1);
+	fake_end(net.out.last);
+	hostnet_settle(&net);
+	hostnet_read(a, 1);
+	hostnet_shutdown(a);
+	hostnet_settle(&net);
+	assert_int_equal(hostnet_count(&net, MF_SESSION_TIME_WAIT), 1);
+	net.route = 77;
+	mf_host_routes_changed(net.host, false);
+	assert_true(has(a, MF_TCP_ACK));
+	assert_false(has(a, MF_TCP_SYN));
+	assert_int_equal(mf_host_strays(net.host), 0);
+	assert_int_equal(counters()->sessions, 0);
 	hostnet_close(&net);
 }
 
@@ -262,6 +285,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_routes_change),
+		cmocka_unit_test(test_routes_change_and_port_is_used_again),
 		cmocka_unit_test(test_routes_change_and_close),
 		cmocka_unit_test(test_close_one),
 		cmocka_unit_test(test_close_all),

@@ -497,6 +497,23 @@ static void test_routes_change(void **state)
 	assert_int_equal(lab.far.n_open, 0);
 }
 
+/* Not only the remote that was spoken to last. */
+static void test_routes_of_some_change(void **state)
+{
+	struct mf_pkt *p;
+
+	(void)state;
+	lab_send(lab_udp(4, 1, 4000, 1, 9, 1));
+	lab_send(lab_udp(4, 1, 4000, 2, 9, 1));
+	lab.moved = mf_ip_dst(p = by(lab_udp(4, 1, 4000, 1, 9, 1), OTHER_HOP));
+	mf_host_routes_changed(lab.h, false);
+	assert_int_equal(mf_host_strays(lab.h), 1);
+	assert_true(mf_host_has(lab.h, p));
+	lab_send(p);
+	assert_int_equal(lab_sent(), 3);
+	assert_int_equal(lab.dropped[MF_DROP_NO_SESSION], 0);
+}
+
 #define test(fn) cmocka_unit_test_setup_teardown(fn, lab_up, lab_down)
 
 int main(void)
@@ -523,6 +540,7 @@ int main(void)
 		test(test_share_of_a_source),
 		test(test_table_full),
 		test(test_routes_change),
+		test(test_routes_of_some_change),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
