@@ -2,6 +2,7 @@
 #include "daemon/direct.h"
 
 #include <stdlib.h>
+#include <unistd.h>
 
 #include "base/count.h"
 #include "daemon/direct_priv.h"
@@ -113,6 +114,15 @@ static void warn_limit(struct mf_daemon *d, uint32_t max)
 			max, (unsigned long long)limit);
 }
 
+static void allow_echo(struct mf_daemon *d)
+{
+	if (mf_dgram_allow_echo())
+		mf_logf(&d->log, MF_LOG_INFO,
+			"direct: the sysctl net.ipv4.ping_group_range let nobody ping; it lets our "
+			"group (%u) now",
+			(unsigned)getegid());
+}
+
 static void tell_device(struct mf_daemon *d)
 {
 	const char *fixed = d->config->direct.device;
@@ -133,6 +143,7 @@ static void tell_device(struct mf_daemon *d)
 mf_err mf_direct_open(struct mf_daemon *d, uint32_t max, struct mf_errbuf *eb)
 {
 	warn_limit(d, max);
+	allow_echo(d);
 	/* The mark also with routes of the user's own, whose rules may know it. */
 	d->egress =
 		mf_egress_new(d->config->direct.device, MF_ROUTE_MARK, mf_tun_ifindex(d->tun), eb);

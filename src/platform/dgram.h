@@ -38,6 +38,9 @@ const struct mf_udp_counters *mf_dgram_io_counters(const struct mf_dgram_io *io)
 /* Another device may take batches that the last one refused. */
 void mf_dgram_io_retry_offloads(struct mf_dgram_io *io);
 
+/* Where the system lets nobody open an echo socket (the kernel's default), lets our group; a choice that somebody
+ * has made stays. True: it has. Before capabilities are dropped. */
+bool mf_dgram_allow_echo(void);
 /* Opens a socket with SO_MARK `mark` (0: none). On an error `s->fd` is -1; MF_STREAM_E_PROHIBITED for echo:
  * the sysctl net.ipv4.ping_group_range does not allow it to our group. */
 enum mf_stream_error mf_dgram_socket_open(struct mf_dgram_socket *s, struct mf_dgram_io *io,

@@ -47,6 +47,18 @@ def test_ping_to_nowhere(lab, ours, version):
 
 
 @pytest.mark.mintflow_only
+def test_the_kernels_default_lets_nobody(lab):
+    """So Debian has it: we let ourselves, and what somebody has chosen stays."""
+    it = Internet(lab, start=False)
+    for before, after in (("1 0", ["0", "0"]), ("7 8", ["7", "8"])):
+        it.home.sysctl("net.ipv4.ping_group_range", before)
+        it.end.start()
+        assert it.home.out(["sysctl", "-n", "net.ipv4.ping_group_range"]).split() == after
+        assert it.app.ping(WEB[4], check=False) == (after == ["0", "0"])
+        it.end.cli("stop")
+
+
+@pytest.mark.mintflow_only
 @pytest.mark.parametrize("version", [4, 6])
 def test_without_the_systems_leave(lab, version):
     """No ping sockets for us: each ping is answered with "prohibited" at once, and the log says why."""

@@ -515,6 +515,28 @@ static void test_echo(void **state)
 	assert_int_equal(sock.fd, -1);
 }
 
+/* What somebody has chosen stays; the kernel's default lets nobody, and that is no choice. */
+static void test_echo_is_allowed_where_nobody_may(void **state)
+{
+	static const char *const chosen[] = { "0 2147483647", "7 7" };
+
+	(void)state;
+	if (cannot)
+		skip();
+	for (size_t i = 0; i < MF_ARRAY_LEN(chosen); i++) {
+		if (!netns_sysctl("net/ipv4/ping_group_range", chosen[i]))
+			skip();
+		assert_false(mf_dgram_allow_echo());
+	}
+	assert_int_equal(mf_dgram_socket_open(&sock, NULL, MF_DGRAM_ECHO, MF_AF_IP4, 0),
+			 MF_STREAM_E_PROHIBITED);
+	assert_true(netns_sysctl("net/ipv4/ping_group_range", "1 0"));
+	assert_true(mf_dgram_allow_echo());
+	assert_false(mf_dgram_allow_echo());
+	begin(MF_DGRAM_ECHO, MF_AF_IP6, 0);
+	end();
+}
+
 int main(void)
 {
 	static const struct CMUnitTest tests[] = {
@@ -529,6 +551,7 @@ int main(void)
 		cmocka_unit_test(test_routers_on_the_way),
 		cmocka_unit_test(test_what_cannot_be_sent_is_told),
 		cmocka_unit_test(test_echo),
+		cmocka_unit_test(test_echo_is_allowed_where_nobody_may),
 	};
 
 	cannot = twonet_make();
