@@ -103,24 +103,20 @@ void mf_direct_look(struct mf_direct *x)
 
 /* ---- All of them ------------------------------------------------------------------------------- */
 
-static void warn_limit(struct mf_daemon *d, uint32_t max)
+/* How many sockets a worker may have open. Where the system allows fewer descriptors than there may be sessions,
+ * the last ones are not for sessions: without them nobody could even ask us what is going on. */
+static uint32_t share_of_limit(struct mf_daemon *d, uint32_t max)
 {
 	uint64_t limit = mf_socket_raise_limit();
+	uint64_t others = mf_min(limit / 4, OTHER_DESCRIPTORS);
 
-	if (limit && limit < (uint64_t)max + OTHER_DESCRIPTORS)
-		mf_logf(&d->log, MF_LOG_WARN,
-			"sessions.max: %u sessions need as many file descriptors, and this process "
-			"may have %llu: raise its limit (LimitNOFILE= of the service, ulimit -Hn)",
-			max, (unsigned long long)limit);
-}
-
-static void allow_echo(struct mf_daemon *d)
-{
-	if (mf_dgram_allow_echo())
-		mf_logf(&d->log, MF_LOG_INFO,
-			"direct: the sysctl net.ipv4.ping_group_range let nobody ping; it lets our "
-			"group (%u) now",
-			(unsigned)getegid());
+	if (!limit || limit >= (uint64_t)max + OTHER_DESCRIPTORS)
+		return max;
+	mf_logf(&d->log, MF_LOG_WARN,
+		"sessions.max: %u sessions need as many file descriptors, and this process "
+		"may have %llu: raise its limit (LimitNOFILE= of the service, ulimit -Hn)",
+		max, (unsigned long long)limit);
+	return (uint32_t)(limit - others) / d->n_workers;
 }
 
 static void tell_device(struct mf_daemon *d)
@@ -142,7 +138,7 @@ static void tell_device(struct mf_daemon *d)
 
 mf_err mf_direct_open(struct mf_daemon *d, uint32_t max, struct mf_errbuf *eb)
 {
-	warn_limit(d, max);
+	max = share_of_limit(d, max);
 	allow_echo(d);
 	/* The mark also with routes of the user's own, whose rules may know it. */
 	d->egress =

@@ -239,7 +239,9 @@ static void stream_info(const struct mf_stream *s, struct mf_stream_info *out)
 	if (!k)
 		return;
 	out->rtt = mf_socket_rtt(k->in.fd);
-	memcpy(out->device, mf_egress_name(direct_of(k)->egress, k->ifindex), sizeof(out->device));
+	/* All that is behind the name is zeros. */
+	strncpy(out->device, mf_egress_name(direct_of(k)->egress, k->ifindex),
+		sizeof(out->device) - 1);
 }
 
 /* ---- Datagrams --------------------------------------------------------------------------------- */

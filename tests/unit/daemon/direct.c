@@ -4,6 +4,8 @@
  */
 #include "daemon/direct.h"
 
+#include <sys/resource.h>
+
 #include "daemon/direct_priv.h"
 #include "twonet.h"
 #include "unit.h"
@@ -477,6 +479,9 @@ static void test_info(void **state)
 	t.s.out->ops->stream_info(&t.s, &info);
 	assert_string_equal(info.device, "w0");
 	assert_true(info.rtt > 0 && info.rtt < 10 * MF_SEC);
+	((struct direct_socket *)t.s.impl)->ifindex = 4711; /* its device has gone */
+	t.s.out->ops->stream_info(&t.s, &info);
+	assert_string_equal(info.device, "");
 	close_both(&t, true);
 }
 
@@ -648,6 +653,23 @@ static void test_echo_that_the_system_forbids(void **state)
 	assert_int_equal(thread.direct->count.refused_echo, 2);
 }
 
+/* The last test of all, because a limit does not go up again: some descriptors are not for sessions. */
+static void test_few_descriptors(void **state)
+{
+	enum { LIMIT = 64, WANTED = 1000 };
+	struct rlimit few = { LIMIT, LIMIT };
+	struct mf_errbuf eb = { "" };
+
+	(void)state;
+	need();
+	mf_direct_release(&d);
+	mf_direct_close(&d);
+	assert_int_equal(setrlimit(RLIMIT_NOFILE, &few), 0);
+	assert_int_equal(mf_direct_open(&d, WANTED, &eb), MF_OK);
+	assert_non_null(strstr(last_line, "sessions.max"));
+	assert_int_equal(thread.direct->n_total, LIMIT * 3 / 4);
+}
+
 int main(void)
 {
 #define TEST(f) cmocka_unit_test_setup_teardown(f, begin, end)
@@ -667,6 +689,7 @@ int main(void)
 		TEST(test_a_fixed_device_that_is_down),
 		TEST(test_datagrams),
 		TEST(test_echo_that_the_system_forbids),
+		TEST(test_few_descriptors),
 	};
 	struct mf_tun_options o = { .name = "mfd0", .queues = 1 };
 	struct mf_errbuf eb;
