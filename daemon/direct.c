@@ -119,6 +119,15 @@ static uint32_t share_of_limit(struct mf_daemon *d, uint32_t max)
 	return (uint32_t)(limit - others) / d->n_workers;
 }
 
+static void allow_echo(struct mf_daemon *d)
+{
+	if (mf_dgram_allow_echo())
+		mf_logf(&d->log, MF_LOG_INFO,
+			"direct: the sysctl net.ipv4.ping_group_range let nobody ping; it lets our "
+			"group (%u) now",
+			(unsigned)getegid());
+}
+
 static void tell_device(struct mf_daemon *d)
 {
 	const char *fixed = d->config->direct.device;
