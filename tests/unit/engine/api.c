@@ -263,11 +263,23 @@ static void pass(struct net *t, uint64_t by)
 	t->now = end;
 }
 
+static void set_header_csum(uint8_t *p)
+{
+	uint32_t sum = 0;
+
+	p[10] = p[11] = 0;
+	for (int i = 0; i < 20; i += 2)
+		sum += (uint32_t)(p[i] << 8 | p[i + 1]);
+	sum = (sum & 0xffff) + (sum >> 16);
+	sum = ~(sum + (sum >> 16));
+	p[10] = (uint8_t)(sum >> 8);
+	p[11] = (uint8_t)sum;
+}
+
 /* An IPv4 packet of protocol 253 (RFC 3692: for experiments). */
 static size_t make_packet(uint8_t *p, unsigned from, unsigned to, size_t payload, uint8_t fill_with)
 {
 	size_t len = 20 + payload;
-	uint32_t sum = 0;
 
 	memset(p, 0, 20);
 	p[0] = 0x45;
@@ -277,12 +289,7 @@ static size_t make_packet(uint8_t *p, unsigned from, unsigned to, size_t payload
 	p[9] = 253;
 	memcpy(p + 12, (uint8_t[]){ 10, 9, 0, (uint8_t)(from + 1) }, 4);
 	memcpy(p + 16, (uint8_t[]){ 10, 9, 0, (uint8_t)(to + 1) }, 4);
-	for (int i = 0; i < 20; i += 2)
-		sum += (uint32_t)(p[i] << 8 | p[i + 1]);
-	sum = (sum & 0xffff) + (sum >> 16);
-	sum = ~(sum + (sum >> 16));
-	p[10] = (uint8_t)(sum >> 8);
-	p[11] = (uint8_t)sum;
+	set_header_csum(p);
 	memset(p + 20, fill_with, payload);
 	return len;
 }
@@ -480,6 +487,39 @@ static void test_no_files(void **state)
 	assert_non_null(strstr(why, "private_key_file"));
 }
 
+/* A host has no callbacks for sessions: what goes direct is answered with "network unreachable". */
+static void test_direct_is_out_of_reach(void **state)
+{
+	static const char text[] = "version: 1\ntunnel: { name: tun0, address: [10.9.0.1/24] }\n"
+				   "app_routing:\n  routes: [{ cidr: 0.0.0.0/0, to: direct }]\n";
+	static const uint8_t udp[8] = { 0x9c, 0x40, 0, 53, 0, 8, 0, 0 };
+	struct mintflow_options o = { .size = sizeof(o), .profile = text };
+	struct net *t = calloc(1, sizeof(*t));
+	struct side *s = &t->side[0];
+	struct mintflow_host host = host_of(s);
+	uint8_t bytes[LEN_MAX];
+	struct mintflow_packet p = { bytes, 0 };
+	char why[512] = "";
+
+	(void)state;
+	s->net = t;
+	t->now = SEC;
+	o.profile_len = strlen(text);
+	if (mintflow_open(&s->m, &o, &host, t->now, why, sizeof(why)))
+		fail_msg("%s", why);
+	p.len = make_packet(bytes, 0, 1, sizeof(udp), 0);
+	memcpy(bytes + 20, udp, sizeof(udp));
+	bytes[9] = 17;
+	set_header_csum(bytes);
+	assert_int_equal(mintflow_input_ip(s->m, t->now, &p, 1), MINTFLOW_OK);
+	assert_int_equal(s->to_apps.n, 1);
+	assert_int_equal(s->to_apps.item[0].bytes[9], 1);
+	assert_memory_equal(s->to_apps.item[0].bytes + 20, "\3\0", 2);
+	assert_memory_equal(s->to_apps.item[0].bytes + 28 + 20, udp, sizeof(udp));
+	mintflow_close(s->m);
+	free(t);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -491,6 +531,7 @@ int main(void)
 		cmocka_unit_test(test_reload_keeps_sessions),
 		cmocka_unit_test(test_wrong_calls),
 		cmocka_unit_test(test_no_files),
+		cmocka_unit_test(test_direct_is_out_of_reach),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
