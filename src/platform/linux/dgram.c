@@ -49,18 +49,10 @@ void mf_dgram_io_retry_offloads(struct mf_dgram_io *io)
 
 /* ---- Sockets ----------------------------------------------------------------------------------- */
 
-static void set_buffers(int fd)
-{
-	if (mf_socket_set(fd, SOL_SOCKET, SO_RCVBUFFORCE, BUFFER))
-		(void)mf_socket_set(fd, SOL_SOCKET, SO_RCVBUF, BUFFER);
-	if (mf_socket_set(fd, SOL_SOCKET, SO_SNDBUFFORCE, BUFFER))
-		(void)mf_socket_set(fd, SOL_SOCKET, SO_SNDBUF, BUFFER);
-}
-
 /* Setting no default segment size changes nothing, but only a kernel that knows it agrees. */
 static void set_udp(int fd, struct mf_dgram_io *io)
 {
-	set_buffers(fd);
+	mf_socket_set_buffers(fd, BUFFER);
 	if (!io->probed) {
 		io->probed = true;
 		io->features = io->wanted & MF_UDP_GRO;

@@ -77,6 +77,14 @@ int mf_socket_set(int fd, int level, int name, int value)
 	return setsockopt(fd, level, name, &value, sizeof(value)) < 0 ? -errno : 0;
 }
 
+void mf_socket_set_buffers(int fd, int bytes)
+{
+	if (mf_socket_set(fd, SOL_SOCKET, SO_RCVBUFFORCE, bytes))
+		(void)mf_socket_set(fd, SOL_SOCKET, SO_RCVBUF, bytes);
+	if (mf_socket_set(fd, SOL_SOCKET, SO_SNDBUFFORCE, bytes))
+		(void)mf_socket_set(fd, SOL_SOCKET, SO_SNDBUF, bytes);
+}
+
 /* What is written has been cut by the app's own TCP: to wait for more (Nagle) would wait twice. */
 static int set_options(int fd, const struct mf_socket_options *o)
 {

@@ -10,6 +10,8 @@
 #include <stdlib.h>
 #include <unistd.h>
 
+#include "platform/linux/socket_priv.h"
+
 enum { PORT_TRIES = 10 };
 
 socklen_t mf_sockaddr_of(union mf_sockaddr *sa, const struct mf_addr *a, uint16_t port,
@@ -37,11 +39,6 @@ struct mf_endpoint mf_sockaddr_endpoint(const union mf_sockaddr *sa)
 				     .scope_id = sa->ip6.sin6_scope_id };
 }
 
-static int set_int(int fd, int level, int name, int value)
-{
-	return setsockopt(fd, level, name, &value, sizeof(value)) < 0 ? -errno : 0;
-}
-
 /* What packets must tell about themselves, and fragmentation as the WireGuard of the Linux kernel
  * has it: no DF on the outside, so that a path narrower than thought costs fragments and not the
  * connection. (The default, IP_PMTUDISC_WANT, believes in ICMP messages that many paths swallow.) */
@@ -50,25 +47,14 @@ static int set_family_options(int fd, uint8_t family)
 	int r;
 
 	if (family == MF_AF_IP4) {
-		r = set_int(fd, IPPROTO_IP, IP_PKTINFO, 1);
-		r = r ? r : set_int(fd, IPPROTO_IP, IP_RECVTOS, 1);
-		return r ? r : set_int(fd, IPPROTO_IP, IP_MTU_DISCOVER, IP_PMTUDISC_DONT);
+		r = mf_socket_set(fd, IPPROTO_IP, IP_PKTINFO, 1);
+		r = r ? r : mf_socket_set(fd, IPPROTO_IP, IP_RECVTOS, 1);
+		return r ? r : mf_socket_set(fd, IPPROTO_IP, IP_MTU_DISCOVER, IP_PMTUDISC_DONT);
 	}
-	r = set_int(fd, IPPROTO_IPV6, IPV6_V6ONLY, 1);
-	r = r ? r : set_int(fd, IPPROTO_IPV6, IPV6_RECVPKTINFO, 1);
-	r = r ? r : set_int(fd, IPPROTO_IPV6, IPV6_RECVTCLASS, 1);
-	return r ? r : set_int(fd, IPPROTO_IPV6, IPV6_MTU_DISCOVER, IPV6_PMTUDISC_DONT);
-}
-
-/* As large as wanted with CAP_NET_ADMIN, else as large as net.core.*mem_max lets it. */
-static void set_buffers(int fd, uint32_t bytes)
-{
-	int n = (int)(bytes ? bytes : MF_UDP_BUFFER_DEFAULT);
-
-	if (set_int(fd, SOL_SOCKET, SO_RCVBUFFORCE, n))
-		(void)set_int(fd, SOL_SOCKET, SO_RCVBUF, n);
-	if (set_int(fd, SOL_SOCKET, SO_SNDBUFFORCE, n))
-		(void)set_int(fd, SOL_SOCKET, SO_SNDBUF, n);
+	r = mf_socket_set(fd, IPPROTO_IPV6, IPV6_V6ONLY, 1);
+	r = r ? r : mf_socket_set(fd, IPPROTO_IPV6, IPV6_RECVPKTINFO, 1);
+	r = r ? r : mf_socket_set(fd, IPPROTO_IPV6, IPV6_RECVTCLASS, 1);
+	return r ? r : mf_socket_set(fd, IPPROTO_IPV6, IPV6_MTU_DISCOVER, IPV6_PMTUDISC_DONT);
 }
 
 static uint32_t probe(int fd, uint32_t wanted)
@@ -76,9 +62,9 @@ static uint32_t probe(int fd, uint32_t wanted)
 	uint32_t got = 0;
 
 	/* Setting no default segment size changes nothing, but only a kernel that knows it agrees. */
-	if ((wanted & MF_UDP_GSO) && !set_int(fd, IPPROTO_UDP, UDP_SEGMENT, 0))
+	if ((wanted & MF_UDP_GSO) && !mf_socket_set(fd, IPPROTO_UDP, UDP_SEGMENT, 0))
 		got |= MF_UDP_GSO;
-	if ((wanted & MF_UDP_GRO) && !set_int(fd, IPPROTO_UDP, UDP_GRO, 1))
+	if ((wanted & MF_UDP_GRO) && !mf_socket_set(fd, IPPROTO_UDP, UDP_GRO, 1))
 		got |= MF_UDP_GRO;
 	return got;
 }
@@ -88,14 +74,14 @@ static int set_options(int fd, const struct mf_udp_options *o)
 	int r = set_family_options(fd, o->family);
 
 	if (!r && o->reuse_port)
-		r = set_int(fd, SOL_SOCKET, SO_REUSEPORT, 1);
+		r = mf_socket_set(fd, SOL_SOCKET, SO_REUSEPORT, 1);
 	if (!r && o->mark)
-		r = set_int(fd, SOL_SOCKET, SO_MARK, (int)o->mark);
+		r = mf_socket_set(fd, SOL_SOCKET, SO_MARK, (int)o->mark);
 	if (!r && o->device &&
 	    setsockopt(fd, SOL_SOCKET, SO_BINDTODEVICE, o->device, (socklen_t)strlen(o->device)) < 0)
 		r = -errno;
-	(void)set_int(fd, SOL_SOCKET, SO_RXQ_OVFL, 1);
-	set_buffers(fd, o->buffer_bytes);
+	(void)mf_socket_set(fd, SOL_SOCKET, SO_RXQ_OVFL, 1);
+	mf_socket_set_buffers(fd, (int)(o->buffer_bytes ? o->buffer_bytes : MF_UDP_BUFFER_DEFAULT));
 	return r;
 }
 
@@ -270,7 +256,7 @@ const struct mf_udp_counters *mf_udp_counters(const struct mf_udp *u)
 
 mf_err mf_udp_set_mark(struct mf_udp *u, uint32_t mark)
 {
-	int r = set_int(u->fd, SOL_SOCKET, SO_MARK, (int)mark);
+	int r = mf_socket_set(u->fd, SOL_SOCKET, SO_MARK, (int)mark);
 
 	return !r ? MF_OK : r == -EPERM ? MF_E_PERMISSION : MF_E_SYSTEM;
 }
