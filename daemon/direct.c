@@ -223,6 +223,7 @@ static void add_direct(struct mf_direct_counters *sum, const struct mf_direct *x
 #define X(name, text) sum->name += mf_counter_read(&x->count.name);
 	MF_DIRECT_COUNTER_LIST(X)
 #undef X
+	sum->route_lookups += mf_egress_lookups(x->egress);
 }
 
 static void add_udp(struct mf_udp_counters *sum, const struct mf_udp_counters *c)

@@ -61,7 +61,7 @@ enum mf_stream_error mf_egress_find(struct mf_egress_view *v, const struct mf_ad
 bool mf_egress_has(const struct mf_egress_view *v, uint32_t ifindex, const struct mf_addr *local);
 /* Its name, "" when it has gone. Until the next mf_egress_news. */
 const char *mf_egress_name(const struct mf_egress_view *v, uint32_t ifindex);
-/* How often the kernel was asked. */
+/* How often the kernel was asked. Any thread. */
 uint64_t mf_egress_lookups(const struct mf_egress_view *v);
 
 #endif

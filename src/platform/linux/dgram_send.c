@@ -80,9 +80,9 @@ static void set_name(struct msghdr *m, union mf_sockaddr *to, const struct mf_pk
 
 static void count_sent(struct mf_dgram_io *io, size_t len, uint16_t stride)
 {
-	io->count.tx_messages++;
-	io->count.tx_datagrams += segments_of(len, stride);
-	io->count.tx_bytes += len;
+	mf_count(&io->count.tx_messages, 1);
+	mf_count(&io->count.tx_datagrams, segments_of(len, stride));
+	mf_count(&io->count.tx_bytes, len);
 }
 
 static void refuse(struct mf_dgram_io *io, struct mf_dgram_socket *s, struct mf_pkt *p, int err)
@@ -93,26 +93,26 @@ static void refuse(struct mf_dgram_io *io, struct mf_dgram_socket *s, struct mf_
 	case EAGAIN:
 	case ENOBUFS:
 	case ENOMEM:
-		c->tx_drop_busy++;
+		mf_count(&c->tx_drop_busy, 1);
 		p->drop = MF_DROP_OUTBOUND_BUSY;
 		return;
 	case EMSGSIZE: /* the kernel's error queue has the MTU */
-		c->tx_drop_too_big++;
+		mf_count(&c->tx_drop_too_big, 1);
 		mf_dgram_too_big(s, p);
 		return;
 	case EACCES:
 	case EPERM:
-		c->tx_drop_denied++;
+		mf_count(&c->tx_drop_denied, 1);
 		break;
 	case EHOSTUNREACH:
 	case ENETUNREACH:
 	case ENETDOWN:
 	case ENODEV:
 	case EADDRNOTAVAIL:
-		c->tx_drop_unreachable++;
+		mf_count(&c->tx_drop_unreachable, 1);
 		break;
 	default: /* says nothing about the way */
-		c->tx_drop_other++;
+		mf_count(&c->tx_drop_other, 1);
 		p->drop = MF_DROP_OUTBOUND_REFUSED;
 		return;
 	}
@@ -192,10 +192,10 @@ static void rescue_batch(struct mf_dgram_io *io, struct mf_dgram_socket *s, uint
 	bool apart = err == EIO || err == EINVAL || err == EMSGSIZE;
 
 	if (err == EIO) {
-		io->count.tx_gso_off += (io->features & MF_UDP_GSO) != 0;
+		mf_count(&io->count.tx_gso_off, (io->features & MF_UDP_GSO) != 0);
 		io->features &= ~(uint32_t)MF_UDP_GSO;
 	}
-	io->count.tx_gso_split += apart && err != EIO;
+	mf_count(&io->count.tx_gso_split, apart && err != EIO);
 	for (size_t k = 0; k < m->msg_iovlen; k++) {
 		if (apart)
 			send_apart(io, s, tx->of[i][k], m->msg_iov[k].iov_base,

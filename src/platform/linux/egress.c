@@ -13,6 +13,7 @@
 #include <stdatomic.h>
 #include <stdlib.h>
 
+#include "base/count.h"
 #include "platform/linux/egress_priv.h"
 #include "platform/linux/socket_priv.h"
 
@@ -277,7 +278,7 @@ static int ask(struct mf_egress_view *v, const struct mf_addr *dst, uint32_t oif
 {
 	struct egress_question q = { .dst = dst, .mark = v->egress->mark, .oif = oif };
 
-	v->lookups++;
+	mf_count(&v->lookups, 1);
 	return mf_egress_nl_route(&v->nl, &q, a);
 }
 
@@ -347,5 +348,5 @@ const char *mf_egress_name(const struct mf_egress_view *v, uint32_t ifindex)
 
 uint64_t mf_egress_lookups(const struct mf_egress_view *v)
 {
-	return v->lookups;
+	return mf_counter_read(&v->lookups);
 }

@@ -70,7 +70,7 @@ static void believe(struct mf_tun_queue *q, struct mf_pkt *p, const uint8_t *hdr
 	p->gso_size = 0;
 	p->segments = 1;
 	if (reason == MF_DROP_OFFLOAD_META)
-		q->count.rx_bad_meta++;
+		mf_count(&q->count.rx_bad_meta, 1);
 }
 
 /* One packet, or NULL: nothing is there. */
@@ -88,7 +88,7 @@ static struct mf_pkt *recv_one(struct mf_tun_queue *q)
 		if (n > (ssize_t)hdr)
 			break;
 		if (n >= 0) {
-			q->count.rx_empty++;
+			mf_count(&q->count.rx_empty, 1);
 			continue;
 		}
 		if (errno == EINTR)
@@ -96,7 +96,7 @@ static struct mf_pkt *recv_one(struct mf_tun_queue *q)
 		if (errno == EBADFD || errno == ENODEV)
 			q->gone = true;
 		else if (errno != EAGAIN)
-			q->count.rx_errors++;
+			mf_count(&q->count.rx_errors, 1);
 		return NULL;
 	}
 	p = mf_pkt_land(q->small, q->large, (size_t)n - hdr);
@@ -118,19 +118,19 @@ size_t mf_tun_recv(struct mf_tun_queue *q, struct mf_pkt_pool *pool, struct mf_p
 		struct mf_pkt *p;
 
 		if (!have_landing(q, pool)) {
-			q->count.rx_no_buffer++;
+			mf_count(&q->count.rx_no_buffer, 1);
 			break;
 		}
 		p = recv_one(q);
 		if (!p)
 			break;
 		bytes += p->len;
-		q->count.rx_segments += p->segments;
-		q->count.rx_super += p->segments > 1;
+		mf_count(&q->count.rx_segments, p->segments);
+		mf_count(&q->count.rx_super, p->segments > 1);
 		out[n++] = p;
 	}
-	q->count.rx_packets += n;
-	q->count.rx_bytes += bytes;
+	mf_count(&q->count.rx_packets, n);
+	mf_count(&q->count.rx_bytes, bytes);
 	return n;
 }
 
@@ -196,18 +196,18 @@ static void count_drop(struct mf_tun_queue *q, int err, uint32_t segments)
 	case -EAGAIN:
 	case -ENOBUFS:
 	case -ENOMEM:
-		q->count.tx_drop_busy += segments;
+		mf_count(&q->count.tx_drop_busy, segments);
 		break;
 	case -EBADFD:
 	case -ENODEV:
 		q->gone = true;
-		q->count.tx_drop_down += segments;
+		mf_count(&q->count.tx_drop_down, segments);
 		break;
 	case -EIO: /* what a device that is down says */
-		q->count.tx_drop_down += segments;
+		mf_count(&q->count.tx_drop_down, segments);
 		break;
 	default:
-		q->count.tx_drop_invalid += segments;
+		mf_count(&q->count.tx_drop_invalid, segments);
 		break;
 	}
 }
@@ -221,7 +221,7 @@ static bool send_segments(struct mf_tun_queue *q, struct mf_pkt *p)
 	bool all = true;
 
 	if (mf_gso_begin(&g, p) != MF_DROP_NONE) {
-		q->count.tx_drop_invalid += p->segments;
+		mf_count(&q->count.tx_drop_invalid, p->segments);
 		return false;
 	}
 	while ((len = mf_gso_next(&g, &seg)) != 0) {
@@ -232,11 +232,11 @@ static bool send_segments(struct mf_tun_queue *q, struct mf_pkt *p)
 			all = false;
 			continue;
 		}
-		q->count.tx_segments++;
-		q->count.tx_bytes += len;
+		mf_count(&q->count.tx_segments, 1);
+		mf_count(&q->count.tx_bytes, len);
 	}
-	q->count.tx_packets += all;
-	q->count.tx_software++;
+	mf_count(&q->count.tx_packets, all);
+	mf_count(&q->count.tx_software, 1);
 	return all;
 }
 
@@ -277,7 +277,7 @@ static enum mf_drop send_one(struct mf_tun_queue *q, struct mf_pkt_pool *pool, s
 		drop = send_cut(q, pool, p);
 		if (drop)
 			return drop;
-		q->count.tx_refused++;
+		mf_count(&q->count.tx_refused, 1);
 		q->tx_features &= ~offload_bit(gso_type, need);
 		return MF_DROP_NONE;
 	}
@@ -285,10 +285,10 @@ static enum mf_drop send_one(struct mf_tun_queue *q, struct mf_pkt_pool *pool, s
 		count_drop(q, r, p->segments);
 		return MF_DROP_TUN_SEND;
 	}
-	q->count.tx_packets++;
-	q->count.tx_segments += p->segments;
-	q->count.tx_bytes += mf_pkt_len(p);
-	q->count.tx_super += p->segments > 1;
+	mf_count(&q->count.tx_packets, 1);
+	mf_count(&q->count.tx_segments, p->segments);
+	mf_count(&q->count.tx_bytes, mf_pkt_len(p));
+	mf_count(&q->count.tx_super, p->segments > 1);
 	return MF_DROP_NONE;
 }
 

@@ -5,6 +5,7 @@
 #ifndef MF_PLATFORM_LINUX_TUN_PRIV_H
 #define MF_PLATFORM_LINUX_TUN_PRIV_H
 
+#include "base/count.h"
 #include "platform/linux/nl.h"
 #include "platform/tun.h"
 

@@ -5,6 +5,7 @@
 #ifndef MF_PLATFORM_LINUX_UDP_PRIV_H
 #define MF_PLATFORM_LINUX_UDP_PRIV_H
 
+#include "base/count.h"
 #include "platform/udp.h"
 
 #include <netinet/in.h>

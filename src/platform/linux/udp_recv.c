@@ -119,7 +119,7 @@ static uint32_t read_control(struct udp_rx *rx, struct mf_udp_counters *count, s
 		} else if (c->cmsg_level == IPPROTO_UDP && c->cmsg_type == UDP_GRO) {
 			stride = cmsg_u32(c);
 		} else if (c->cmsg_level == SOL_SOCKET && c->cmsg_type == SO_RXQ_OVFL) {
-			count->rx_overflow += cmsg_u32(c) - rx->overflow;
+			mf_count(&count->rx_overflow, cmsg_u32(c) - rx->overflow);
 			rx->overflow = cmsg_u32(c);
 		}
 	}
@@ -134,11 +134,11 @@ static struct mf_pkt *take(struct udp_rx *rx, struct mf_udp_counters *count, uin
 	struct mf_pkt *p;
 
 	if (m->msg_flags & (MSG_TRUNC | MSG_CTRUNC)) {
-		count->rx_truncated++;
+		mf_count(&count->rx_truncated, 1);
 		return NULL;
 	}
 	if (!len && !rx->keep_empty) {
-		count->rx_empty++;
+		mf_count(&count->rx_empty, 1);
 		return NULL;
 	}
 	p = mf_pkt_land(rx->small[i], rx->large[i], len);
@@ -160,8 +160,8 @@ static struct mf_pkt *take(struct udp_rx *rx, struct mf_udp_counters *count, uin
 		p->gso_size = 0;
 		p->segments = 1;
 	}
-	count->rx_datagrams += p->segments;
-	count->rx_bytes += len;
+	mf_count(&count->rx_datagrams, p->segments);
+	mf_count(&count->rx_bytes, len);
 	return p;
 }
 
@@ -177,7 +177,7 @@ static int receive(struct udp_rx *rx, int fd, uint32_t n, struct mf_udp_counters
 			return 0;
 		if (errno == EINTR)
 			continue;
-		count->rx_errors++;
+		mf_count(&count->rx_errors, 1);
 		tries++;
 	}
 	return 0;
@@ -192,11 +192,11 @@ size_t mf_udp_rx_some(struct udp_rx *rx, int fd, struct mf_udp_counters *count,
 	ready = prepare(rx, pool, want);
 	*more = false;
 	if (!ready) {
-		count->rx_no_buffer++;
+		mf_count(&count->rx_no_buffer, 1);
 		return 0;
 	}
 	got = (uint32_t)receive(rx, fd, ready, count);
-	count->rx_messages += got;
+	mf_count(&count->rx_messages, got);
 	for (uint32_t i = 0; i < got; i++) {
 		out[n] = take(rx, count, i);
 		n += out[n] != NULL;

@@ -80,9 +80,9 @@ static void set_control(struct msghdr *m, uint8_t control[UDP_TX_CONTROL], const
 
 static void count_sent(struct mf_udp *u, size_t len, uint16_t stride)
 {
-	u->count.tx_messages++;
-	u->count.tx_datagrams += segments_of(len, stride);
-	u->count.tx_bytes += len;
+	mf_count(&u->count.tx_messages, 1);
+	mf_count(&u->count.tx_datagrams, segments_of(len, stride));
+	mf_count(&u->count.tx_bytes, len);
 }
 
 static void count_drop(struct mf_udp *u, struct mf_pkt *p, int err, uint32_t datagrams)
@@ -92,7 +92,7 @@ static void count_drop(struct mf_udp *u, struct mf_pkt *p, int err, uint32_t dat
 	case EAGAIN:
 	case ENOBUFS:
 	case ENOMEM:
-		u->count.tx_drop_busy += datagrams;
+		mf_count(&u->count.tx_drop_busy, datagrams);
 		break;
 	case ENETUNREACH:
 	case EHOSTUNREACH:
@@ -100,17 +100,17 @@ static void count_drop(struct mf_udp *u, struct mf_pkt *p, int err, uint32_t dat
 	case ENETDOWN:
 	case ENODEV:
 		p->drop = MF_DROP_UDP_UNREACHABLE;
-		u->count.tx_drop_unreachable += datagrams;
+		mf_count(&u->count.tx_drop_unreachable, datagrams);
 		break;
 	case EMSGSIZE:
-		u->count.tx_drop_too_big += datagrams;
+		mf_count(&u->count.tx_drop_too_big, datagrams);
 		break;
 	case EPERM:
 	case EACCES:
-		u->count.tx_drop_denied += datagrams;
+		mf_count(&u->count.tx_drop_denied, datagrams);
 		break;
 	default:
-		u->count.tx_drop_other += datagrams;
+		mf_count(&u->count.tx_drop_other, datagrams);
 		break;
 	}
 }
@@ -173,7 +173,7 @@ static bool rescue_one(struct mf_udp *u, struct msghdr *m, struct mf_pkt *p, uin
 		if (err)
 			p->local = local;
 		else
-			u->count.tx_source_lost++;
+			mf_count(&u->count.tx_source_lost, 1);
 	}
 	if (!err)
 		count_sent(u, len, stride);
@@ -218,10 +218,10 @@ static void rescue(struct mf_udp *u, uint32_t i, int err)
 	uint16_t stride = tx->stride[i];
 
 	if (stride && err == EIO) {
-		u->count.tx_gso_off += (u->features & MF_UDP_GSO) != 0;
+		mf_count(&u->count.tx_gso_off, (u->features & MF_UDP_GSO) != 0);
 		u->features &= ~(uint32_t)MF_UDP_GSO;
 	} else if (stride && (err == EINVAL || err == EMSGSIZE)) {
-		u->count.tx_gso_split++;
+		mf_count(&u->count.tx_gso_split, 1);
 	} else {
 		(void)rescue_one(u, m, tx->of[i], stride, err);
 		return;
