@@ -10,8 +10,10 @@
 #include "base/count.h"
 #include "proto/tcp/conn.h"
 
-#define MF_TCP_QUANTUM   MF_MSEC       /* of pacing, and of trying again when no packet is free */
-#define MF_TCP_ACK_DELAY (5 * MF_MSEC) /* of a small segment that an answer may follow */
+#define MF_TCP_QUANTUM  MF_MSEC       /* of pacing, and of trying again when no packet is free */
+#define MF_TCP_ACK_SOON (1 * MF_MSEC) /* of the end of a write that an answer may follow, */
+#define MF_TCP_ACK_DELAY \
+	(5 * MF_MSEC) /* if answers have been quick, and in the middle of a stream */
 
 /* How long a peer keeps the ACK of a single segment back. RFC 8985 7.2 would take the 200 ms that it may; most
  * do not wait longer than this, and a probe too early costs one segment. */

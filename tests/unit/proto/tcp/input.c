@@ -331,7 +331,7 @@ static void test_paws(void **state)
 	f->now += (mf_nsec)25 * 24 * 3600 * MF_SEC;
 	f->ts_val = 4000;
 	assert_int_equal(peer_data(f, 10), MF_DROP_NONE);
-	assert_int_equal(peer_take(f).o.ts_ecr, 4000);
+	assert_int_equal(peer_takes_ack(f).o.ts_ecr, 4000);
 	f->ts_val = 3999;
 	assert_int_equal(peer_put(f, MF_TCP_ACK, f->seq, 1, 10), MF_DROP_TCP_PAWS);
 	f->ts_val = 1;

@@ -174,11 +174,18 @@ static inline uint32_t peer_take_all(struct peer *f)
 	return n;
 }
 
-/* An ACK without payload, and nothing after it. */
+static inline void peer_wait(struct peer *f, mf_nsec by);
+
+/* An ACK without payload, and nothing after it; at once, or in the moment for which a single one waits. */
 static inline struct peer_seg peer_takes_ack(struct peer *f)
 {
-	struct peer_seg g = peer_take(f);
+	struct peer_seg g;
 
+	if (f->n_seen == f->n_out)
+		peer_output(f);
+	if (f->n_seen == f->n_out)
+		peer_wait(f, MF_MSEC);
+	g = peer_take(f);
 	assert_int_equal(g.flags, MF_TCP_ACK);
 	assert_int_equal(g.len, 0);
 	assert_int_equal(f->n_seen, f->n_out);
