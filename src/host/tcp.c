@@ -174,12 +174,13 @@ static void open_far(struct mf_host *h, struct mf_session *s, struct mf_outbound
 	mf_session_publish(s);
 }
 
-/* How much one session may let wait, in each direction: a quarter of what all of them may. */
-static uint32_t most(uint64_t budget)
+/* How much one session may let wait: a part of what all of them may. What is received takes more packets
+ * than its bytes say, for the app chooses how full they are, so it gets half the part. */
+static uint32_t most(uint64_t part)
 {
 	enum { LEAST = 64 << 10, MOST = 4 << 20 };
 
-	return (uint32_t)mf_min(mf_max(budget / 4, LEAST), MOST);
+	return (uint32_t)mf_min(mf_max(part, LEAST), MOST);
 }
 
 /* `syn` is the first packet of this session. */
@@ -188,8 +189,8 @@ static void begin(struct mf_host *h, struct mf_session *s, struct mf_pkt *syn)
 	struct mf_outbound *out = h->port.outbound(h->port.ctx, s->facts.hop);
 	struct mf_tcp_config cfg = {
 		.mtu = h->cfg.mtu,
-		.rcv_wnd_max = most(h->tcp.rx_budget),
-		.snd_buf_max = most(h->tcp.tx_budget),
+		.rcv_wnd_max = most(h->tcp.rx_budget / 4),
+		.snd_buf_max = most(h->tcp.tx_budget / 2),
 		.no_tso = h->cfg.no_tso,
 		.pacing = !is_local(h, &s->facts.app.addr),
 	};
