@@ -40,16 +40,13 @@ static const struct mf_datagram_kind *kind_of(const struct mf_session *s)
 /* Quotes the start of the packet as the app has sent it, made anew. */
 static void tell_app(struct mf_host *h, const struct mf_session *s, const struct mf_dgram_error *e)
 {
-	uint8_t room[sizeof(struct mf_ip6_hdr) + 8];
-	struct mf_pkt q = { .data = room + sizeof(struct mf_ip6_hdr), .len = 8 };
+	uint8_t l4[8];
 
 	if (e->remote.addr.family != s->flow.key.family)
 		return;
-	q.room_start = room;
-	q.room_end = room + sizeof(room);
-	kind_of(s)->quote(s, e, q.data);
-	mf_reply_wrap(&q, &s->facts.app.addr, &e->remote.addr, s->facts.proto, 0, 0);
-	mf_host_icmp_error(h, q.data, q.len, &e->offender, e->type, e->code, e->mtu);
+	kind_of(s)->quote(s, e, l4);
+	mf_host_icmp_about(h, s, &e->remote.addr, l4, sizeof(l4), &e->offender, e->type, e->code,
+			   e->mtu);
 }
 
 static bool is_too_big(const struct mf_session *s, const struct mf_dgram_error *e)

@@ -9,29 +9,20 @@
  */
 #include "host/datagram.h"
 
+#include "base/bucket.h"
 #include "wire/csum.h"
 #include "wire/gso.h"
 #include "wire/icmp.h"
 #include "wire/ip.h"
+#include "wire/reply.h"
 #include "wire/tcp.h"
 #include "wire/udp.h"
 
-enum { BURST = 50 };
+/* 1000 a second, 50 at once, as Linux has it. */
+enum { BURST = 50, QUOTED = 8 };
 static const mf_nsec interval = MF_MSEC;
 
 /* ---- To apps ------------------------------------------------------------------------------------- */
-
-/* A token bucket kept as the time at which it is full again: 1000 a second, 50 at once, as Linux has it. */
-static bool may_send(const struct mf_host *h)
-{
-	return h->icmp_full_at <= h->now + (BURST - 1) * interval;
-}
-
-static void has_sent(struct mf_host *h)
-{
-	h->icmp_full_at = (h->icmp_full_at > h->now ? h->icmp_full_at : h->now) + interval;
-	mf_count(&h->count.icmp_to_app, 1);
-}
 
 /* The kernel takes nothing from the TUN that says it comes from the machine itself. The destination always
  * passes: it is routed to the TUN. */
@@ -54,7 +45,7 @@ void mf_host_icmp_error(struct mf_host *h, const uint8_t *quote, size_t len,
 	struct mf_addr src = *offender;
 	struct mf_pkt q, *p;
 
-	if (!may_send(h) || !mf_ip_quoted(&q, quote, len))
+	if (!mf_bucket_has(h->icmp_full_at, h->now, interval, BURST) || !mf_ip_quoted(&q, quote, len))
 		return;
 	e.rest = mf_be32_of(rest_of(q.ip_version, type, code, mtu));
 	if (src.family != q.ip_version || is_ours(h, &src))
@@ -62,8 +53,25 @@ void mf_host_icmp_error(struct mf_host *h, const uint8_t *quote, size_t len,
 	p = mf_icmp_error_quoting(h->pool, quote, len, &src, &e);
 	if (!p)
 		return;
-	has_sent(h);
+	mf_bucket_take(&h->icmp_full_at, h->now, interval);
+	mf_count(&h->count.icmp_to_app, 1);
 	mf_host_emit(h, p);
+}
+
+void mf_host_icmp_about(struct mf_host *h, const struct mf_session *s, const struct mf_addr *dst,
+			const void *l4, size_t n, const struct mf_addr *offender, uint8_t type,
+			uint8_t code, uint32_t mtu)
+{
+	uint8_t room[sizeof(struct mf_ip6_hdr) + sizeof(struct mf_tcp_hdr)];
+	struct mf_pkt q = { .data = room + sizeof(struct mf_ip6_hdr),
+			    .len = (uint32_t)n,
+			    .room_start = room,
+			    .room_end = room + sizeof(room) };
+
+	MF_ASSERT(n >= QUOTED && n <= sizeof(struct mf_tcp_hdr));
+	memcpy(q.data, l4, n);
+	mf_reply_wrap(&q, &s->facts.app.addr, dst, s->facts.proto, 0, 0);
+	mf_host_icmp_error(h, q.data, q.l4_off + QUOTED, offender, type, code, mtu);
 }
 
 /* ---- From apps ----------------------------------------------------------------------------------- */
@@ -110,7 +118,7 @@ static void apply(struct mf_host *h, struct mf_session *s, const struct mf_pkt *
 
 	mf_count(&h->count.icmp_from_app, 1);
 	if (s->facts.proto == MF_IPPROTO_TCP)
-		mf_session_tcp_icmp(h, s, p, q->data, q->len);
+		mf_session_tcp_icmp(h, s, p, q);
 	else if (mtu)
 		mf_datagram_path_mtu(s, mtu);
 }

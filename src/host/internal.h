@@ -187,10 +187,10 @@ extern const struct mf_session_ops mf_session_tcp;
 /* Is it over, and p a SYN with which the app may begin anew under the same name? */
 bool mf_session_tcp_gives_way(const struct mf_session *s, const struct mf_pkt *p);
 
-/* An ICMP error from the app's side (or a router there) about a packet that we sent it: `quoted` is the
- * quoted IP packet, at least 8 bytes of L4 header. */
+/* An ICMP error from the app's side (or a router there) about a packet that we sent it: `quoted`, as
+ * mf_ip_quoted has read it. */
 void mf_session_tcp_icmp(struct mf_host *h, struct mf_session *s, const struct mf_pkt *error,
-			 const uint8_t *quoted, size_t len);
+			 const struct mf_pkt *quoted);
 
 /* ---- vpn.c --------------------------------------------------------------------------------------- */
 
@@ -204,6 +204,12 @@ void mf_session_vpn_emit(struct mf_host *h, struct mf_session *s, struct mf_pkt 
  * to 1000 a second. */
 void mf_host_icmp_error(struct mf_host *h, const uint8_t *quote, size_t len,
 			const struct mf_addr *offender, uint8_t type, uint8_t code, uint32_t mtu);
+
+/* The same about a packet of this session, which is made anew from what is known of it: from the app to `dst`,
+ * n bytes from its L4 header on (8 to 20; the first 8 are quoted). */
+void mf_host_icmp_about(struct mf_host *h, const struct mf_session *s, const struct mf_addr *dst,
+			const void *l4, size_t n, const struct mf_addr *offender, uint8_t type,
+			uint8_t code, uint32_t mtu);
 
 /* ---- reass.c ------------------------------------------------------------------------------------- */
 

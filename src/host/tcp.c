@@ -8,7 +8,6 @@
  */
 #include "host/internal.h"
 
-#include "wire/csum.h"
 #include "wire/icmp.h"
 #include "wire/ip.h"
 
@@ -47,53 +46,15 @@ static const struct verdict verdicts[MF_STREAM_ERROR_COUNT] = {
 	[MF_STREAM_E_PROHIBITED] = { true, MF_ICMP4_UNREACHABLE, 13, MF_ICMP6_UNREACHABLE, 1 },
 };
 
-enum { QUOTE_L4 = 8, QUOTE_MAX = sizeof(struct mf_ip6_hdr) + QUOTE_L4 };
-
-static size_t quote_ip4(const struct mf_session_facts *f, uint8_t *out)
+/* The SYN as far as it is known: enough for the app's stack to find its socket. */
+static struct mf_tcp_hdr syn_of(const struct mf_session *s)
 {
-	struct mf_ip4_hdr h = {
-		.version_ihl = 0x45,
-		.len = mf_be16_of(sizeof(h) + sizeof(struct mf_tcp_hdr)),
-		.frag = mf_be16_of(MF_IP4_DF),
-		.ttl = 64,
-		.proto = MF_IPPROTO_TCP,
-	};
-
-	memcpy(h.src, f->app.addr.b, sizeof(h.src));
-	memcpy(h.dst, f->dst.addr.b, sizeof(h.dst));
-	mf_csum_store(&h.csum, mf_csum_finish(mf_csum_add_small(&h, sizeof(h), 0)));
-	memcpy(out, &h, sizeof(h));
-	return sizeof(h);
-}
-
-static size_t quote_ip6(const struct mf_session_facts *f, uint8_t *out)
-{
-	struct mf_ip6_hdr h = {
-		.version_class_flow = mf_be32_of(6u << 28),
-		.payload_len = mf_be16_of(sizeof(struct mf_tcp_hdr)),
-		.next = MF_IPPROTO_TCP,
-		.hop_limit = 64,
-	};
-
-	memcpy(h.src, f->app.addr.b, sizeof(h.src));
-	memcpy(h.dst, f->dst.addr.b, sizeof(h.dst));
-	memcpy(out, &h, sizeof(h));
-	return sizeof(h);
-}
-
-/* The beginning of the SYN, from what is known of it: enough for the app's stack to find its socket. */
-static size_t quote_syn(const struct mf_session *s, uint8_t out[QUOTE_MAX])
-{
-	const struct mf_session_facts *f = &s->facts;
-	struct mf_tcp_hdr t = { .sport = mf_be16_of(f->app.port), .dport = mf_be16_of(f->dst.port) };
 	struct mf_tcp_info info;
-	size_t n;
 
 	mf_tcp_info(&s->tcp.conn, &info);
-	t.seq = mf_be32_of(info.syn_seq);
-	n = f->app.addr.family == MF_AF_IP4 ? quote_ip4(f, out) : quote_ip6(f, out);
-	memcpy(out + n, &t, QUOTE_L4);
-	return n + QUOTE_L4;
+	return (struct mf_tcp_hdr){ .sport = mf_be16_of(s->facts.app.port),
+				    .dport = mf_be16_of(s->facts.dst.port),
+				    .seq = mf_be32_of(info.syn_seq) };
 }
 
 /* The app has had no answer yet: it gets the one that the far side gave. */
@@ -105,11 +66,10 @@ static void answer_syn(struct mf_host *h, struct mf_session *s, enum mf_stream_e
 	if (v->icmp) {
 		bool v4 = s->facts.app.addr.family == MF_AF_IP4;
 		struct mf_addr from_dst = { .family = MF_AF_NONE };
-		uint8_t quote[QUOTE_MAX];
-		size_t n = quote_syn(s, quote);
+		struct mf_tcp_hdr syn = syn_of(s);
 
-		mf_host_icmp_error(h, quote, n, &from_dst, v4 ? v->type4 : v->type6,
-				   v4 ? v->code4 : v->code6, 0);
+		mf_host_icmp_about(h, s, &s->facts.dst.addr, &syn, sizeof(syn), &from_dst,
+				   v4 ? v->type4 : v->type6, v4 ? v->code4 : v->code6, 0);
 	}
 	mf_tcp_abort(&h->tcp, &s->tcp.conn, silent, h->now);
 }
@@ -298,17 +258,12 @@ void mf_host_tcp(struct mf_host *h, struct mf_pkt **pkts, uint32_t n)
 }
 
 void mf_session_tcp_icmp(struct mf_host *h, struct mf_session *s, const struct mf_pkt *error,
-			 const uint8_t *quoted, size_t len)
+			 const struct mf_pkt *quoted)
 {
-	size_t ip_len = quoted[0] >> 4 == 4 ? mf_ip4_hdr_len((const void *)quoted)
-					    : sizeof(struct mf_ip6_hdr);
 	const struct mf_icmp_hdr *icmp = (const void *)(error->data + error->l4_off);
-	uint32_t mtu = mf_icmp_path_mtu(error), seq;
-	const struct mf_tcp_hdr *t = (const void *)(quoted + ip_len);
+	const struct mf_tcp_hdr *t = (const void *)(quoted->data + quoted->l4_off);
+	uint32_t mtu = mf_icmp_path_mtu(error), seq = mf_be32_get(t->seq);
 
-	if (len < ip_len + QUOTE_L4)
-		return;
-	seq = mf_be32_get(t->seq);
 	if (mtu)
 		mf_tcp_path_mtu(&h->tcp, &s->tcp.conn, mtu, seq, h->now);
 	else if (icmp->type == (error->ip_version == 4 ? MF_ICMP4_UNREACHABLE : MF_ICMP6_UNREACHABLE))

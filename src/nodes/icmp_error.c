@@ -7,6 +7,7 @@
  * Errors are limited to 1000 a second and worker, 50 at once (as Linux's icmp_msgs_per_sec and
  * icmp_msgs_burst).
  */
+#include "base/bucket.h"
 #include "nodes/worker.h"
 
 #include "wire/icmp.h"
@@ -15,14 +16,11 @@
 enum { NEXT_TUN_OUTPUT, NEXT_DROP, BURST = 50 };
 static const mf_nsec interval = MF_MSEC;
 
-/* A token bucket kept as the time at which it is full again. */
 static bool allowed(struct mf_worker *w)
 {
-	mf_nsec now = w->graph.now, full = w->icmp_full_at > now ? w->icmp_full_at : now;
-
-	if (full - now > (BURST - 1) * interval)
+	if (!mf_bucket_has(w->icmp_full_at, w->graph.now, interval, BURST))
 		return false;
-	w->icmp_full_at = full + interval;
+	mf_bucket_take(&w->icmp_full_at, w->graph.now, interval);
 	return true;
 }
 

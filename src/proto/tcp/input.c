@@ -3,6 +3,7 @@
  * input - a segment arrives (RFC 9293 3.10.7): is it one that the state of the connection can take? Resets,
  * SYNs and stale segments are dealt with here, everything else goes on to ack.c and recv.c.
  */
+#include "base/bucket.h"
 #include "proto/tcp/internal.h"
 
 /* A timestamp that has not moved for so long says nothing any more (RFC 7323 5.5). */
@@ -16,11 +17,9 @@
  * others (RFC 5961 7 has it shared, Cao et al. 2016 show the hole). */
 static bool may_answer(struct mf_tcp *c, mf_nsec now)
 {
-	if (c->oow_next < now)
-		c->oow_next = now;
-	if (c->oow_next > now + (CHALLENGE_BURST - 1) * CHALLENGE_INTERVAL)
+	if (!mf_bucket_has(c->oow_next, now, CHALLENGE_INTERVAL, CHALLENGE_BURST))
 		return false;
-	c->oow_next += CHALLENGE_INTERVAL;
+	mf_bucket_take(&c->oow_next, now, CHALLENGE_INTERVAL);
 	return true;
 }
 
