@@ -476,16 +476,24 @@ static void test_keepalive_finds_a_reset(void **state)
 	case_free(f);
 }
 
-/* The window stays shut and the peer is alive: that is no reason to end (RFC 9293 3.8.6.1). */
-static void test_zero_window_is_not_death(void **state)
+/* A flow whose reader begins only after half an hour: the window is soon shut. */
+static struct sim_end *unread(void)
 {
 	struct sim_end *f = case_flow(1 << 20);
 
-	(void)state;
 	f[0].cfg.user_timeout = 30 * MF_SEC;
 	f[1].cfg.rcv_wnd_max = 50000;
 	f[1].app.read_from = 1800 * MF_SEC;
 	sim_start(f);
+	return f;
+}
+
+/* The window stays shut and the peer is alive: that is no reason to end (RFC 9293 3.8.6.1). */
+static void test_zero_window_is_not_death(void **state)
+{
+	struct sim_end *f = unread();
+
+	(void)state;
 	sim_run(f->sim, 1700 * MF_SEC);
 	assert_false(f[0].closed);
 	sim_finish(f->sim, 1000 * MF_SEC);
@@ -496,13 +504,9 @@ static void test_zero_window_is_not_death(void **state)
 /* ... but a peer that does not answer the probes is. */
 static void test_zero_window_and_dead(void **state)
 {
-	struct sim_end *f = case_flow(1 << 20);
+	struct sim_end *f = unread();
 
 	(void)state;
-	f[0].cfg.user_timeout = 30 * MF_SEC;
-	f[1].cfg.rcv_wnd_max = 50000;
-	f[1].app.read_from = 1800 * MF_SEC;
-	sim_start(f);
 	sim_run(f->sim, 10 * MF_SEC);
 	f->sim->link[0].dead = true;
 	sim_run(f->sim, 200 * MF_SEC);
