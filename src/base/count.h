@@ -6,6 +6,7 @@
 #ifndef MF_COUNT_H
 #define MF_COUNT_H
 
+#include <stddef.h>
 #include <stdint.h>
 
 static inline void mf_count(uint64_t *counter, uint64_t n)
@@ -21,6 +22,16 @@ static inline void mf_uncount(uint64_t *counter, uint64_t n)
 static inline uint64_t mf_counter_read(const uint64_t *counter)
 {
 	return __atomic_load_n(counter, __ATOMIC_RELAXED);
+}
+
+/* Adds `one` to `sum`: structs of `size` bytes that are nothing but counters, so they add up as arrays. */
+static inline void mf_counters_add(void *sum, const void *one, size_t size)
+{
+	const uint64_t *from = one;
+	uint64_t *to = sum;
+
+	for (size_t i = 0; i < size / sizeof(*to); i++)
+		to[i] += mf_counter_read(&from[i]);
 }
 
 #endif

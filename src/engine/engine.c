@@ -289,18 +289,10 @@ unsigned mf_engine_worker_count(const struct mf_engine *e)
 
 void mf_engine_ledger(const struct mf_engine *e, struct mf_ledger *sum)
 {
-	/* A ledger is nothing but counters, so it adds up as an array. */
-	enum { N = sizeof(struct mf_ledger) / sizeof(uint64_t) };
-	uint64_t *to = (uint64_t *)(void *)sum;
-
 	static_assert(sizeof(struct mf_ledger) % sizeof(uint64_t) == 0, "only counters");
 	*sum = (struct mf_ledger){ 0 };
-	for (unsigned i = 0; i < e->n_workers; i++) {
-		const uint64_t *from = (const uint64_t *)(const void *)&e->workers[i]->graph.ledger;
-
-		for (size_t k = 0; k < N; k++)
-			to[k] += mf_counter_read(&from[k]);
-	}
+	for (unsigned i = 0; i < e->n_workers; i++)
+		mf_counters_add(sum, &e->workers[i]->graph.ledger, sizeof(*sum));
 	/* A worker has passed on handshake messages that were refused later. */
 	for (int r = 0; r < MF_DROP_COUNT; r++) {
 		sum->drops[r] += e->refused[r];

@@ -138,16 +138,6 @@ mf_err mf_engine_session_close(struct mf_engine *e, unsigned worker, struct mf_f
 
 /* ---- Sums ------------------------------------------------------------------------------------------- */
 
-/* Structs that are nothing but counters add up as arrays. */
-static void add_up(void *sum, const void *one, size_t size)
-{
-	const uint64_t *from = one;
-	uint64_t *to = sum;
-
-	for (size_t i = 0; i < size / sizeof(*to); i++)
-		to[i] += mf_counter_read(&from[i]);
-}
-
 void mf_engine_host_counters(const struct mf_engine *e, struct mf_host_counters *sum,
 			     struct mf_tcp_counters *tcp)
 {
@@ -156,8 +146,8 @@ void mf_engine_host_counters(const struct mf_engine *e, struct mf_host_counters 
 	for (unsigned i = 0; i < e->n_workers; i++) {
 		const struct mf_host *h = e->workers[i]->stack;
 
-		add_up(sum, mf_host_counters(h), sizeof(*sum));
-		add_up(tcp, mf_host_tcp_counters(h), sizeof(*tcp));
+		mf_counters_add(sum, mf_host_counters(h), sizeof(*sum));
+		mf_counters_add(tcp, mf_host_tcp_counters(h), sizeof(*tcp));
 	}
 }
 
@@ -165,5 +155,5 @@ void mf_engine_hop_totals(const struct mf_engine *e, uint32_t hop, struct mf_hop
 {
 	*out = (struct mf_hop_totals){ 0 };
 	for (unsigned i = 0; i < e->n_workers; i++)
-		add_up(out, mf_host_hop(e->workers[i]->stack, hop), sizeof(*out));
+		mf_counters_add(out, mf_host_hop(e->workers[i]->stack, hop), sizeof(*out));
 }
