@@ -218,21 +218,6 @@ void mf_direct_close(struct mf_daemon *d)
 
 /* ---- Counters ---------------------------------------------------------------------------------- */
 
-static void add_direct(struct mf_direct_counters *sum, const struct mf_direct *x)
-{
-#define X(name, text) sum->name += mf_counter_read(&x->count.name);
-	MF_DIRECT_COUNTER_LIST(X)
-#undef X
-	sum->route_lookups += mf_egress_lookups(x->egress);
-}
-
-static void add_udp(struct mf_udp_counters *sum, const struct mf_udp_counters *c)
-{
-#define X(name, text) sum->name += mf_counter_read(&c->name);
-	MF_UDP_COUNTER_LIST(X)
-#undef X
-}
-
 void mf_direct_counters(void *ctx, mf_control_counter_fn *add, void *to)
 {
 	struct mf_daemon *d = ctx;
@@ -244,8 +229,9 @@ void mf_direct_counters(void *ctx, mf_control_counter_fn *add, void *to)
 
 		if (!x)
 			return;
-		add_direct(&sum, x);
-		add_udp(&udp, mf_dgram_io_counters(x->io));
+		mf_counters_add(&sum, &x->count, sizeof(sum));
+		sum.route_lookups += mf_egress_lookups(x->egress);
+		mf_counters_add(&udp, mf_dgram_io_counters(x->io), sizeof(udp));
 	}
 #define X(name, text) add(to, "direct", #name, sum.name, text);
 	MF_DIRECT_COUNTER_LIST(X)

@@ -264,13 +264,8 @@ static void count_tun(struct mf_daemon *d, mf_control_counter_fn *add, void *to)
 {
 	struct mf_tun_counters sum = { 0 };
 
-	for (unsigned i = 0; i < d->n_workers; i++) {
-		const struct mf_tun_counters *c = mf_tun_queue_counters(mf_tun_queue(d->tun, i));
-
-#define X(name, text) sum.name += mf_counter_read(&c->name);
-		MF_TUN_COUNTER_LIST(X)
-#undef X
-	}
+	for (unsigned i = 0; i < d->n_workers; i++)
+		mf_counters_add(&sum, mf_tun_queue_counters(mf_tun_queue(d->tun, i)), sizeof(sum));
 #define X(name, text) add(to, mf_tun_name(d->tun), #name, sum.name, text);
 	MF_TUN_COUNTER_LIST(X)
 #undef X
@@ -281,16 +276,9 @@ static void count_udp(const struct mf_udp_handle *h, mf_control_counter_fn *add,
 	struct mf_udp_counters sum = { 0 };
 	char group[16];
 
-	for (uint32_t i = 0; i < h->n_inputs; i++) {
-		const struct mf_udp_counters *c = h->input[i].udp ? mf_udp_counters(h->input[i].udp)
-								  : NULL;
-
-		if (!c)
-			continue;
-#define X(name, text) sum.name += mf_counter_read(&c->name);
-		MF_UDP_COUNTER_LIST(X)
-#undef X
-	}
+	for (uint32_t i = 0; i < h->n_inputs; i++)
+		if (h->input[i].udp)
+			mf_counters_add(&sum, mf_udp_counters(h->input[i].udp), sizeof(sum));
 	snprintf(group, sizeof(group), "udp %u", h->port);
 #define X(name, text) add(to, group, #name, sum.name, text);
 	MF_UDP_COUNTER_LIST(X)

@@ -125,7 +125,7 @@ static void *compete(void *arg)
 	return (void *)joined;
 }
 
-/* Workers that fight for one address: each got in, and nothing is left. */
+/* Workers that fight for one address: some got in (which, is up to the machine), and nothing is left. */
 static void test_threads(void **state)
 {
 	struct mf_sources *t = mf_sources_new(MAX, hash_key);
@@ -133,15 +133,18 @@ static void test_threads(void **state)
 	struct mf_addr a = address(7);
 	struct mf_source *s;
 	pthread_t thread[THREADS];
-	void *joined;
+	uintptr_t all = 0;
 
 	(void)state;
 	for (int i = 0; i < THREADS; i++)
 		assert_int_equal(pthread_create(&thread[i], NULL, compete, t), 0);
 	for (int i = 0; i < THREADS; i++) {
+		void *joined;
+
 		assert_int_equal(pthread_join(thread[i], &joined), 0);
-		assert_true((uintptr_t)joined > 0);
+		all += (uintptr_t)joined;
 	}
+	assert_true(all > 0);
 	assert_int_equal(mf_source_join(t, &a, true, &l, &s), MF_DROP_NONE);
 	mf_source_leave(t, s, true);
 	mf_sources_free(t);
