@@ -104,13 +104,24 @@ struct mf_config_interface {
 	uint32_t n_peers;
 };
 
+/* Where a set that somebody publishes comes from, and how often. */
+struct mf_config_subscription {
+	const char *url; /* https:// or http://; NULL: none */
+	const char *via; /* as written: an interface or `direct`; NULL: as its name is routed */
+	uint32_t every;  /* seconds */
+	uint64_t max_bytes;
+};
+
 struct mf_config_cidr_set {
 	struct mf_config_src src;
 	const char *name;
 	struct mf_config_prefixes cidrs; /* inline ones first, then those of the files in order */
 	uint32_t n_inline;               /* how many of them are inline */
 	const char **files;              /* paths as written */
+	const char **paths; /* the same, relative to nothing but the working directory */
 	uint32_t n_files;
+	bool lenient;
+	struct mf_config_subscription subscription;
 };
 
 enum mf_config_action {
@@ -120,13 +131,29 @@ enum mf_config_action {
 	MF_CONFIG_TO_REJECT,
 };
 
+/* A named list of domains. What is in its files is read later, in the background (daemon/sets.h). */
+struct mf_config_domain_set {
+	struct mf_config_src src;
+	const char *name;
+	const char **domains; /* inline entries: policy/list.h */
+	struct mf_config_pos *domain_pos;
+	uint32_t n_domains;
+	const char **files; /* paths as written */
+	const char **paths; /* the same, relative to nothing but the working directory */
+	uint32_t n_files;
+	bool lenient; /* bad lines in files are reported, and the good ones used */
+	struct mf_config_subscription subscription;
+};
+
 /* A route as written: one criterion, one target. */
 struct mf_config_route {
 	struct mf_config_src src;
 	struct mf_prefix cidr;
-	const char *cidr_set_name;                 /* NULL: `cidr` is the criterion */
+	const char *cidr_set_name;                 /* NULL: not the criterion */
 	const struct mf_config_cidr_set *cidr_set; /* the set of that name */
-	const char *to;                            /* as written */
+	const char *domain_set_name; /* NULL: not the criterion; both NULL: `cidr` is */
+	const struct mf_config_domain_set *domain_set;
+	const char *to; /* as written */
 	enum mf_config_action action;
 	uint32_t interface; /* index into interfaces[], valid with MF_CONFIG_TO_INTERFACE */
 };
@@ -170,6 +197,94 @@ struct mf_config_app_routing {
 	bool enabled;                   /* false too when the section is left out */
 	struct mf_config_route *routes; /* in the order of the profile */
 	uint32_t n_routes;
+	/* Who resolves names that are in no domain set: MF_CONFIG_TO_DIRECT (direct_servers), _INTERFACE (vpn_servers
+	 * through it), or _DROP and _REJECT: nobody. */
+	const char *dns_fallback; /* as written */
+	enum mf_config_action fallback;
+	uint32_t fallback_interface;
+	/* Settling by the name that a session shows. */
+	bool settle;
+	uint32_t settle_wait_ms;
+	uint16_t *settle_ports;
+	uint32_t n_settle_ports;
+	uint32_t max_learned; /* addresses */
+};
+
+/* An upstream server: "1.1.1.1", "9.9.9.9:5353", "tcp://…", "tls://1.1.1.1#cloudflare-dns.com", "tls://dns.example:853",
+ * "https://dns.example/dns-query"; with `bootstrap` addresses where it is written as a map {url:, bootstrap: […]}. */
+enum mf_config_dns_scheme {
+	MF_CONFIG_DNS_UDP,
+	MF_CONFIG_DNS_TCP,
+	MF_CONFIG_DNS_TLS,
+	MF_CONFIG_DNS_HTTPS
+};
+struct mf_config_dns_server {
+	struct mf_config_pos pos;
+	const char *text;
+	enum mf_config_dns_scheme scheme;
+	const char *name;           /* host name of certificate and SNI; NULL: the address */
+	const char *path;           /* https */
+	struct mf_endpoint addr[4]; /* with port */
+	uint32_t n_addrs; /* 0: the name must be resolved (by the first plain server of its group or by direct_servers) */
+	uint16_t port;
+};
+struct mf_config_dns_servers {
+	struct mf_config_dns_server *v;
+	uint32_t n;
+};
+
+struct mf_config_dns_listen {
+	struct mf_config_pos pos;
+	struct mf_endpoint at;
+	bool in_tunnel; /* an address inside the tunnel's prefixes that is not the machine's own: answered in the packet core */
+};
+
+struct mf_config_dns_host {
+	struct mf_config_pos pos;
+	const char *name; /* lower-case ASCII, no last dot; "*.name": all below it */
+	struct mf_addr *addr;
+	uint32_t n_addrs;
+};
+
+enum mf_config_block {
+	MF_CONFIG_BLOCK_NXDOMAIN,
+	MF_CONFIG_BLOCK_ZERO,
+	MF_CONFIG_BLOCK_REFUSED,
+	MF_CONFIG_BLOCK_ROUTE
+};
+/* How the machine's own resolver is pointed at us. */
+enum mf_config_dns_system {
+	MF_CONFIG_DNS_SYSTEM_OFF,
+	MF_CONFIG_DNS_SYSTEM_AUTO,
+	MF_CONFIG_DNS_SYSTEM_RESOLVED,
+	MF_CONFIG_DNS_SYSTEM_RESOLV_CONF
+};
+
+struct mf_config_dns {
+	struct mf_config_src src;
+	struct mf_config_dns_servers vpn_servers, direct_servers;
+	struct mf_config_dns_servers servers; /* without app routing: all there is */
+	struct mf_config_dns_listen *listen;
+	uint32_t n_listen;
+	bool hijack;                      /* every port 53 that enters the tunnel */
+	enum mf_config_dns_system system; /* auto (the default with auto_route), off, resolved, resolv.conf */
+	enum mf_config_block block_answer;
+	uint32_t block_ttl;
+	struct mf_config_dns_host *hosts;
+	uint32_t n_hosts;
+	uint32_t hosts_ttl;
+	bool rebind_protection;
+	const char **rebind_allow;
+	uint32_t n_rebind_allow;
+	bool strip_aaaa;     /* where the interface of a name has no IPv6 address */
+	bool mix_case;       /* 0x20 */
+	const char *ca_file; /* NULL: the system's store */
+	uint32_t timeout_ms; /* of a question, all tries together */
+	uint64_t cache_bytes;
+	uint32_t ttl_min, ttl_max, negative_ttl_max, stale; /* seconds; stale 0: never */
+	bool prefetch;
+	const char *cache_file; /* path, kept over a restart; NULL: not */
+	bool log_queries;
 };
 
 struct mf_config {
@@ -181,7 +296,10 @@ struct mf_config {
 	uint32_t n_interfaces;
 	struct mf_config_cidr_set *cidr_sets;
 	uint32_t n_cidr_sets;
+	struct mf_config_domain_set *domain_sets;
+	uint32_t n_domain_sets;
 	struct mf_config_app_routing app_routing;
+	struct mf_config_dns dns;
 	struct mf_config_direct direct;
 	struct mf_config_sessions sessions;
 	struct mf_config_limits limits;

@@ -20,7 +20,7 @@ struct mf_flow_key {
 	uint8_t family;           /* enum mf_family */
 	uint8_t proto;            /* IP protocol number */
 	uint8_t side; /* 0: the app is behind the TUN; 1: our own connection through a VPN */
-	uint8_t zero;
+	uint8_t hop;  /* UDP and echo: the interface that carries it; TCP: 0 */
 };
 static_assert(sizeof(struct mf_flow_key) == 40, "hashed and compared as bytes: no holes");
 

@@ -21,6 +21,8 @@
 
 struct mf_host;
 
+enum { MF_SETTLE_PORTS = 16 };
+
 /* Time-outs in nanoseconds, the rest in pieces. All must be set. */
 struct mf_host_config {
 	uint32_t max;                  /* sessions of this worker; fixed at start */
@@ -31,6 +33,11 @@ struct mf_host_config {
 	uint32_t mtu;                    /* of the TUN */
 	bool no_tso, no_uso;             /* the TUN takes no super-packets */
 	struct mf_addr tunnel4, tunnel6; /* the TUN's own addresses: no pacing towards them */
+	/* Names that sessions show (settle.h): how long a session waits for one, 0: none does; and the ports
+	 * at which the app speaks first, so that its SYN may be answered before it is known where it goes. */
+	mf_nsec settle_wait;
+	uint16_t settle_port[MF_SETTLE_PORTS];
+	uint8_t n_settle_ports;
 };
 
 struct mf_host_port {
@@ -55,6 +62,15 @@ struct mf_host_port {
 	struct mf_outbound *(*outbound)(void *ctx, uint32_t hop);
 	/* Where a packet to this address would go now (a hop id). */
 	uint32_t (*route)(void *ctx, const struct mf_addr *dst);
+	/* May the name that a session to this address shows change where it goes? NULL: never. */
+	bool (*settles)(void *ctx, const struct mf_addr *dst);
+	/* Where a session to this address goes that has shown this name (host name text): a hop id, which may
+	 * be that of drop or reject. `*rule`: of the profile, UINT32_MAX: the CIDR routes say so. */
+	uint32_t (*settle)(void *ctx, const struct mf_addr *dst, const char *name, size_t n,
+			   uint32_t *rule);
+	/* A learned route is in use by a session from hold (true) to release. NULL: there are none. */
+	bool (*hold)(void *ctx, const struct mf_addr *dst);
+	void (*release)(void *ctx, const struct mf_addr *dst);
 };
 
 /* What the workers of one engine have in common. */

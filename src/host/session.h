@@ -48,6 +48,9 @@ struct mf_session_facts {
 	uint64_t rate_up, rate_down; /* bytes/s over the last second or more that had traffic */
 	mf_nsec rate_at;             /* when the rates were taken */
 	mf_nsec rtt_app, rtt_far;    /* 0: unknown */
+	uint32_t rule;               /* by which its name was settled, UINT32_MAX: by none */
+	uint32_t pad2;
+	char name[64]; /* that it has shown; of a longer one the end; empty: none */
 };
 static_assert(sizeof(struct mf_session_facts) % 8 == 0, "copied as words");
 

@@ -47,6 +47,7 @@ enum {
 	MF_HOP_ID_DROP,
 	MF_HOP_ID_REJECT,
 	MF_HOP_ID_DIRECT,
+	MF_HOP_ID_DNS, /* the internal DNS server: TCP to port 53 */
 	MF_HOP_ID_FIRST_INTERFACE
 };
 
