@@ -21,6 +21,7 @@
 
 struct mf_resolver;
 
+/* How names that are routed to drop or reject are answered. */
 enum mf_block_answer { MF_BLOCK_NXDOMAIN, MF_BLOCK_ZERO, MF_BLOCK_REFUSED, MF_BLOCK_ROUTE };
 
 struct mf_dns_host { /* one line of dns.hosts */
@@ -29,9 +30,6 @@ struct mf_dns_host { /* one line of dns.hosts */
 	uint8_t n;
 	const struct mf_addr *addr;
 };
-
-/* What a hop is to the resolver. */
-enum mf_name_fate { MF_FATE_ASK, MF_FATE_BLOCK };
 
 /* Immutable, and so is what it points to; lives until the next mf_resolver_configure has returned. */
 struct mf_resolver_config {
@@ -78,6 +76,8 @@ struct mf_resolver_port {
 	void (*answer)(void *ctx, const struct mf_dns_client *c, const uint8_t *msg, size_t n);
 	/* Call mf_resolver_run soon: something has happened. */
 	void (*wake)(void *ctx);
+	/* What people call a hop. */
+	const char *(*hop_name)(void *ctx, uint32_t hop);
 	struct mf_log log;
 };
 

@@ -20,6 +20,7 @@ enum { MF_DNS_BOOTSTRAP_MAX = 4 };
 
 /* A server as the profile names it. Strings live as long as the configuration. */
 struct mf_dns_server {
+	uint32_t hop;     /* asked through this interface; 0: as its group says */
 	const char *text; /* as written, for people */
 	uint8_t scheme;   /* enum mf_dns_scheme */
 	const char *name; /* for the certificate and SNI; NULL: the address */
