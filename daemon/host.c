@@ -40,7 +40,7 @@ struct mf_engine_host mf_host_engine(struct mf_daemon *d)
 		.udp_open = mf_ports_udp_open,
 		.udp_close = mf_ports_udp_close,
 		.udp_set_mark = mf_ports_udp_set_mark,
-		.resolve = mf_names_resolve,
+		.resolve = mf_endpoint_names_resolve,
 		.wake_control = wake_control,
 		.wake_worker = mf_workers_wake,
 	};

@@ -36,7 +36,7 @@ struct mf_udp_handle;
 struct mf_tun_input;
 struct mf_listener;
 struct mf_conn;
-struct mf_names;
+struct mf_endpoint_names;
 struct mf_grave;
 
 struct mf_daemon {
@@ -78,7 +78,7 @@ struct mf_daemon {
 	struct mf_conn *conns;
 	unsigned n_conns;
 
-	struct mf_names *names; /* names.c */
+	struct mf_endpoint_names *names; /* names.c */
 	struct mf_grave *graves;
 
 	struct mf_source signals;

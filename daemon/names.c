@@ -22,14 +22,14 @@ struct entry {
 	char name[];
 };
 
-struct mf_names {
+struct mf_endpoint_names {
 	struct mf_source source; /* first */
 	struct mf_daemon *daemon;
 	struct mf_resolver *resolver;
 	struct entry *list;
 };
 
-static struct entry *find(struct mf_names *n, uint64_t tag)
+static struct entry *find(struct mf_endpoint_names *n, uint64_t tag)
 {
 	for (struct entry *e = n->list; e; e = e->next)
 		if (e->tag == tag)
@@ -37,7 +37,7 @@ static struct entry *find(struct mf_names *n, uint64_t tag)
 	return NULL;
 }
 
-static struct entry *add(struct mf_names *n, const char *name, uint16_t port, uint64_t tag)
+static struct entry *add(struct mf_endpoint_names *n, const char *name, uint16_t port, uint64_t tag)
 {
 	size_t len = strlen(name) + 1;
 	struct entry *e = calloc(1, sizeof(*e) + len);
@@ -52,7 +52,7 @@ static struct entry *add(struct mf_names *n, const char *name, uint16_t port, ui
 	return e;
 }
 
-static void drop(struct mf_names *n, struct entry *gone)
+static void drop(struct mf_endpoint_names *n, struct entry *gone)
 {
 	struct entry **at = &n->list;
 
@@ -62,10 +62,10 @@ static void drop(struct mf_names *n, struct entry *gone)
 	free(gone);
 }
 
-void mf_names_resolve(void *ctx, const char *name, uint16_t port, uint64_t tag)
+void mf_endpoint_names_resolve(void *ctx, const char *name, uint16_t port, uint64_t tag)
 {
 	struct mf_daemon *d = ctx;
-	struct mf_names *n = d->names;
+	struct mf_endpoint_names *n = d->names;
 	struct entry *e = n ? find(n, tag) : NULL;
 
 	if (e && (strcmp(e->name, name) != 0 || e->port != port)) {
@@ -82,7 +82,7 @@ void mf_names_resolve(void *ctx, const char *name, uint16_t port, uint64_t tag)
 	}
 }
 
-mf_nsec mf_names_tick(struct mf_names *n, mf_nsec now)
+mf_nsec mf_endpoint_names_tick(struct mf_endpoint_names *n, mf_nsec now)
 {
 	mf_nsec next = MF_NEVER;
 
@@ -106,7 +106,7 @@ mf_nsec mf_names_tick(struct mf_names *n, mf_nsec now)
 	return next;
 }
 
-static void failed(struct mf_names *n, struct entry *e, const char *why, mf_nsec now)
+static void failed(struct mf_endpoint_names *n, struct entry *e, const char *why, mf_nsec now)
 {
 	if (!e->retry)
 		mf_logf(&n->daemon->log, MF_LOG_WARN,
@@ -116,7 +116,7 @@ static void failed(struct mf_names *n, struct entry *e, const char *why, mf_nsec
 	e->due = now + e->retry * MF_SEC;
 }
 
-static void answered(struct mf_names *n, const struct mf_resolved *r, mf_nsec now)
+static void answered(struct mf_endpoint_names *n, const struct mf_resolved *r, mf_nsec now)
 {
 	struct entry *e = find(n, r->tag);
 	char text[MF_ENDPOINT_STRLEN];
@@ -138,7 +138,7 @@ static void answered(struct mf_names *n, const struct mf_resolved *r, mf_nsec no
 
 static void ready(struct mf_daemon *d, struct mf_source *s, uint32_t events)
 {
-	struct mf_names *n = d->names;
+	struct mf_endpoint_names *n = d->names;
 	struct mf_resolved *r = malloc(sizeof(*r));
 
 	(void)s;
@@ -148,9 +148,9 @@ static void ready(struct mf_daemon *d, struct mf_source *s, uint32_t events)
 	free(r);
 }
 
-struct mf_names *mf_names_new(struct mf_daemon *d)
+struct mf_endpoint_names *mf_endpoint_names_new(struct mf_daemon *d)
 {
-	struct mf_names *n = calloc(1, sizeof(*n));
+	struct mf_endpoint_names *n = calloc(1, sizeof(*n));
 
 	if (!n)
 		return NULL;
@@ -170,7 +170,7 @@ struct mf_names *mf_names_new(struct mf_daemon *d)
 	return n;
 }
 
-void mf_names_free(struct mf_names *n)
+void mf_endpoint_names_free(struct mf_endpoint_names *n)
 {
 	if (!n)
 		return;
@@ -181,7 +181,7 @@ void mf_names_free(struct mf_names *n)
 	free(n);
 }
 
-bool mf_names_pending(const struct mf_names *n)
+bool mf_endpoint_names_pending(const struct mf_endpoint_names *n)
 {
 	for (const struct entry *e = n->list; e; e = e->next)
 		if (e->state != IDLE && !e->retry && !e->answers)
@@ -189,7 +189,7 @@ bool mf_names_pending(const struct mf_names *n)
 	return false;
 }
 
-void mf_names_network_changed(struct mf_names *n)
+void mf_endpoint_names_network_changed(struct mf_endpoint_names *n)
 {
 	for (struct entry *e = n->list; e; e = e->next) {
 		e->retry = 0;
@@ -198,7 +198,7 @@ void mf_names_network_changed(struct mf_names *n)
 	}
 }
 
-void mf_names_forget(struct mf_names *n)
+void mf_endpoint_names_forget(struct mf_endpoint_names *n)
 {
 	for (struct entry *e = n->list, *next; e; e = next) {
 		next = e->next;

@@ -8,20 +8,20 @@
 
 #include "daemon/internal.h"
 
-/* NULL: out of memory or descriptors. Freed by mf_names_free. */
-struct mf_names *mf_names_new(struct mf_daemon *d);
-void mf_names_free(struct mf_names *n);
+/* NULL: out of memory or descriptors. Freed by mf_endpoint_names_free. */
+struct mf_endpoint_names *mf_endpoint_names_new(struct mf_daemon *d);
+void mf_endpoint_names_free(struct mf_endpoint_names *n);
 
 /* As struct mf_engine_host wants it; ctx is the daemon. */
-void mf_names_resolve(void *ctx, const char *name, uint16_t port, uint64_t tag);
+void mf_endpoint_names_resolve(void *ctx, const char *name, uint16_t port, uint64_t tag);
 
 /* Asks for what is due. Returns when it wants to be called again. */
-mf_nsec mf_names_tick(struct mf_names *n, mf_nsec now);
+mf_nsec mf_endpoint_names_tick(struct mf_endpoint_names *n, mf_nsec now);
 /* Names that have had no answer at all yet, good or bad. */
-bool mf_names_pending(const struct mf_names *n);
+bool mf_endpoint_names_pending(const struct mf_endpoint_names *n);
 /* The network changed: what had no answer may have one now. */
-void mf_names_network_changed(struct mf_names *n);
+void mf_endpoint_names_network_changed(struct mf_endpoint_names *n);
 /* A profile was applied: forgets names that nobody will ask about again. */
-void mf_names_forget(struct mf_names *n);
+void mf_endpoint_names_forget(struct mf_endpoint_names *n);
 
 #endif

@@ -347,7 +347,7 @@ static void network_changed(struct mf_daemon *d)
 	d->paths = paths;
 	mf_logf(&d->log, MF_LOG_INFO, "the network has changed");
 	mf_engine_network_changed(d->engine, mf_clock_now());
-	mf_names_network_changed(d->names);
+	mf_endpoint_names_network_changed(d->names);
 	if (set_mtu(d, mf_network_mtu(d, d->config), &eb))
 		mf_logf(&d->log, MF_LOG_WARN, "%s", eb.text);
 }

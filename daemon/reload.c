@@ -59,7 +59,7 @@ static mf_err follow(struct mf_daemon *d, struct mf_config *cfg, struct mf_text 
 	if (err)
 		mf_text_printf(report, "the new profile is in force, but: %s\n", eb.text);
 	mf_sockets_sync_uapi(d);
-	mf_names_forget(d->names);
+	mf_endpoint_names_forget(d->names);
 	mf_config_free(old);
 	return err;
 }

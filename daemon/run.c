@@ -234,7 +234,7 @@ static mf_nsec tick(struct mf_daemon *d)
 		mf_daemon_stop(d, EXIT_FAILED);
 	}
 	next = mf_engine_control(d->engine, now);
-	next = mf_min(next, mf_names_tick(d->names, now));
+	next = mf_min(next, mf_endpoint_names_tick(d->names, now));
 	next = mf_min(next, mf_sockets_tick(d, now));
 	mf_ports_sweep(d);
 	if (d->marks_changed)
@@ -345,9 +345,9 @@ static void wait_for_names(struct mf_daemon *d)
 	mf_nsec end = mf_clock_now() + NAMES_WAIT;
 
 	while (d->config->tunnel.auto_route && !d->stopping) {
-		mf_nsec now = mf_clock_now(), next = mf_names_tick(d->names, now);
+		mf_nsec now = mf_clock_now(), next = mf_endpoint_names_tick(d->names, now);
 
-		if (!mf_names_pending(d->names) || now >= end)
+		if (!mf_endpoint_names_pending(d->names) || now >= end)
 			return;
 		handle_events(d, mf_min(next, end));
 	}
@@ -384,7 +384,7 @@ static mf_err start(struct mf_daemon *d, struct mf_errbuf *eb)
 		err = mf_network_open(d, eb);
 	if (!err)
 		err = mf_network_up(d, eb);
-	if (!err && !(d->names = mf_names_new(d)))
+	if (!err && !(d->names = mf_endpoint_names_new(d)))
 		err = mf_fail(eb, MF_E_SYSTEM, "cannot start the resolver");
 	if (!err)
 		err = start_engine(d, eb);
@@ -436,7 +436,7 @@ static void stop(struct mf_daemon *d)
 	mf_control_free(d->control);
 	mf_engine_free(d->engine);
 	mf_direct_close(d);
-	mf_names_free(d->names);
+	mf_endpoint_names_free(d->names);
 	mf_ports_fini(d);
 	mf_network_close(d);
 	mf_workers_fini(d);
