@@ -24,12 +24,16 @@ struct mf_resolver;
 /* How names that are routed to drop or reject are answered. */
 enum mf_block_answer { MF_BLOCK_NXDOMAIN, MF_BLOCK_ZERO, MF_BLOCK_REFUSED, MF_BLOCK_ROUTE };
 
-struct mf_dns_host { /* one line of dns.hosts */
+/* One line of dns.hosts. */
+struct mf_dns_host {
 	struct mf_dns_name name;
 	bool wildcard; /* and all below it */
 	uint8_t n;
 	const struct mf_addr *addr;
 };
+
+/* The order in which struct mf_resolver_config wants them; for qsort. */
+int mf_dns_host_compare(const void *a, const void *b);
 
 /* Immutable, and so is what it points to; lives until the next mf_resolver_configure has returned. */
 struct mf_resolver_config {
@@ -136,7 +140,8 @@ struct mf_dns_top {
 	uint32_t count;
 	uint32_t rule;
 };
-size_t mf_resolver_top(const struct mf_resolver *r, struct mf_dns_top *out, size_t max);
+enum { MF_DNS_TOP_MAX = 256 };
+size_t mf_resolver_top(const struct mf_resolver *r, struct mf_dns_top out[MF_DNS_TOP_MAX]);
 
 /* Queries by rule: of the profile's routes by index, and the last one for names without a rule. mf_counter_read. */
 enum { MF_DNS_RULES_MAX = 256 };

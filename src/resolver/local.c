@@ -1,0 +1,248 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * local - answers that need no server: dns.hosts, and names that must not leave the machine.
+ */
+#include "resolver/state.h"
+
+#include <stdlib.h>
+
+/* ---- dns.hosts: sorted, so that a name and those above it are found by bisection ---------------------- */
+
+int mf_dns_host_compare(const void *a, const void *b)
+{
+	const struct mf_dns_host *x = a, *y = b;
+	int order = memcmp(x->name.b, y->name.b, mf_min(x->name.n, y->name.n));
+
+	return order ? order : (int)x->name.n - (int)y->name.n;
+}
+
+static const struct mf_dns_host *host_named(const struct mf_resolver_config *cfg,
+					    const uint8_t *name, size_t n)
+{
+	struct mf_dns_host key = { .name.n = (uint8_t)n };
+
+	memcpy(key.name.b, name, n);
+	return cfg->n_hosts
+		       ? bsearch(&key, cfg->hosts, cfg->n_hosts, sizeof(key), mf_dns_host_compare)
+		       : NULL;
+}
+
+/* The name itself, or the nearest one above it that stands for all below. */
+static const struct mf_dns_host *find_host(const struct mf_resolver_config *cfg,
+					   const struct mf_dns_name *name)
+{
+	const struct mf_dns_host *h;
+	size_t at = 0;
+
+	if (!cfg->n_hosts)
+		return NULL;
+	h = host_named(cfg, name->b, name->n);
+	if (h && !h->wildcard)
+		return h;
+	while (name->b[at]) {
+		at += name->b[at] + 1u;
+		h = host_named(cfg, name->b + at, name->n - at);
+		if (h && h->wildcard)
+			return h;
+	}
+	return NULL;
+}
+
+size_t mf_local_hosts(const struct mf_resolver *r, const struct mf_dns_name *name,
+		      struct mf_addr *out, size_t max)
+{
+	const struct mf_dns_host *h = find_host(r->cfg, name);
+	size_t n = h ? mf_min(h->n, max) : 0;
+
+	if (n)
+		memcpy(out, h->addr, n * sizeof(*out));
+	return n;
+}
+
+static const struct mf_dns_host *host_with(const struct mf_resolver_config *cfg,
+					   const struct mf_addr *a)
+{
+	for (uint32_t i = 0; i < cfg->n_hosts; i++)
+		for (uint8_t k = 0; !cfg->hosts[i].wildcard && k < cfg->hosts[i].n; k++)
+			if (mf_addr_equal(&cfg->hosts[i].addr[k], a))
+				return &cfg->hosts[i];
+	return NULL;
+}
+
+/* ---- Addresses of no public name -------------------------------------------------------------------- */
+
+static bool ip4_is_private(const uint8_t *b)
+{
+	return b[0] == 0 || b[0] == 10 || b[0] == 127 || (b[0] == 100 && (b[1] & 0xc0) == 64) ||
+	       (b[0] == 169 && b[1] == 254) || (b[0] == 172 && (b[1] & 0xf0) == 16) ||
+	       (b[0] == 192 && b[1] == 168);
+}
+
+/* "::", "::1", "fc00::/7", "fe80::/10", and IPv4 addresses in disguise. */
+static bool ip6_is_private(const uint8_t *b)
+{
+	static const uint8_t zero[15], mapped[12] = { [10] = 0xff, [11] = 0xff };
+
+	if (memcmp(b, mapped, sizeof(mapped)) == 0)
+		return ip4_is_private(b + 12);
+	return (b[0] & 0xfe) == 0xfc || (b[0] == 0xfe && (b[1] & 0xc0) == 0x80) ||
+	       (memcmp(b, zero, sizeof(zero)) == 0 && b[15] <= 1);
+}
+
+bool mf_addr_is_private(const struct mf_addr *a)
+{
+	return a->family == MF_AF_IP4 ? ip4_is_private(a->b) : ip6_is_private(a->b);
+}
+
+/* ---- Names of the machine and its neighbourhood ------------------------------------------------------ */
+
+/* What becomes of a special name and all below it. */
+enum special { LOCALHOST, NO_SUCH_NAME, NO_DATA };
+
+struct special_name {
+	const char *text;
+	enum special what;
+};
+
+static const struct special_name special[] = {
+	{ "localhost", LOCALHOST },                  /* RFC 6761 6.3 */
+	{ "invalid", NO_SUCH_NAME },                 /* RFC 6761 6.4 */
+	{ "local", NO_SUCH_NAME },                   /* RFC 6762: multicast DNS */
+	{ "onion", NO_SUCH_NAME },                   /* RFC 7686 */
+	{ "use-application-dns.net", NO_SUCH_NAME }, /* a browser asks: may I use a resolver of my own? */
+	{ "resolver.arpa", NO_DATA }, /* RFC 9462: is there a better way to reach you? */
+};
+
+static bool below(const struct mf_dns_name *name, const char *text)
+{
+	struct mf_dns_name zone;
+
+	return !mf_dns_name_parse(&zone, text, strlen(text)) && mf_dns_name_below(name, &zone);
+}
+
+/* Most names end in no label that is special: the first letter of the last label decides quickly. */
+static const struct special_name *find_special(const struct mf_dns_name *name)
+{
+	size_t at = 0, last = 0;
+
+	while (name->b[at]) {
+		last = at;
+		at += name->b[at] + 1u;
+	}
+	if (!memchr("lionar", name->b[last + 1], 6))
+		return NULL;
+	for (size_t i = 0; i < MF_ARRAY_LEN(special); i++)
+		if (below(name, special[i].text))
+			return &special[i];
+	return NULL;
+}
+
+/* Top-level names that are nobody's on the internet, and in use behind many routers (RFC 6762 appendix G, RFC 8375,
+ * and the one that ICANN has set aside in 2024). */
+static bool is_site_name(const struct mf_dns_name *name)
+{
+	static const char *const site[] = { "lan",      "home",    "home.arpa", "internal",
+					    "intranet", "private", "corp",      "localdomain" };
+
+	if (name->n == 1 || name->b[name->b[0] + 1u] == 0)
+		return true; /* a single label */
+	for (size_t i = 0; i < MF_ARRAY_LEN(site); i++)
+		if (below(name, site[i]))
+			return true;
+	return false;
+}
+
+bool mf_local_may_be_private(const struct mf_resolver *r, const struct mf_dns_name *name)
+{
+	for (uint32_t i = 0; i < r->cfg->n_rebind_allow; i++)
+		if (mf_dns_name_below(name, &r->cfg->rebind_allow[i]))
+			return true;
+	return is_site_name(name);
+}
+
+/* Public servers know nothing of private addresses, and need not hear of them (RFC 6303). */
+static bool is_private_reverse(const struct mf_resolver *r, const struct mf_dns_query *q,
+			       struct mf_addr *a)
+{
+	const struct mf_resolver_config *cfg = r->cfg;
+	struct mf_name_route route;
+
+	if (!mf_dns_name_unreverse(&q->name, a) || !mf_addr_is_private(a))
+		return false;
+	mf_resolver_route(r, &q->name, &route);
+	if (route.rule)
+		return false;
+	for (unsigned i = 0; i < cfg->n_direct; i++)
+		for (unsigned k = 0; k < cfg->direct[i].n_addrs; k++)
+			if (mf_addr_is_private(&cfg->direct[i].addr[k].addr))
+				return false;
+	return true;
+}
+
+/* ---- Answers ----------------------------------------------------------------------------------------- */
+
+/* A question and where its answer goes. */
+struct reply {
+	struct mf_span msg;
+	const struct mf_dns_query *q;
+	uint8_t *out;
+	size_t cap;
+	uint32_t ttl;
+};
+
+static size_t empty(const struct reply *p, unsigned rcode)
+{
+	return mf_dns_reply_empty(p->out, p->cap, p->msg, p->q, rcode, MF_DNS_EDE_NONE, p->ttl);
+}
+
+static size_t addrs(const struct reply *p, const struct mf_addr *a, size_t n)
+{
+	uint8_t family = p->q->type == MF_DNS_A      ? MF_AF_IP4
+			 : p->q->type == MF_DNS_AAAA ? MF_AF_IP6
+						     : 0;
+
+	for (size_t i = 0; i < n; i++)
+		if (a[i].family == family)
+			return mf_dns_reply_addrs(p->out, p->cap, p->msg, p->q, a, n, p->ttl);
+	return empty(p, MF_DNS_NOERROR);
+}
+
+static size_t special_answer(const struct reply *p, enum special what)
+{
+	static const struct mf_addr loopback[2] = {
+		{ .b = { 127, 0, 0, 1 }, .family = MF_AF_IP4 },
+		{ .b = { [15] = 1 }, .family = MF_AF_IP6 },
+	};
+
+	if (what == LOCALHOST)
+		return addrs(p, loopback, 2);
+	return empty(p, what == NO_DATA ? MF_DNS_NOERROR : MF_DNS_NXDOMAIN);
+}
+
+size_t mf_local_answer(struct mf_resolver *r, struct mf_span msg, const struct mf_dns_query *q,
+		       uint8_t *out, size_t cap, bool hosts_only)
+{
+	const struct mf_resolver_config *cfg = r->cfg;
+	struct reply p = { .msg = msg, .q = q, .out = out, .cap = cap, .ttl = cfg->hosts_ttl };
+	const struct mf_dns_host *h = find_host(cfg, &q->name);
+	const struct special_name *s;
+	struct mf_addr a;
+
+	if (h)
+		return addrs(&p, h->addr, h->n);
+	if (q->type == MF_DNS_PTR && mf_dns_name_unreverse(&q->name, &a) && (h = host_with(cfg, &a)))
+		return mf_dns_reply_ptr(out, cap, msg, q, &h->name, p.ttl);
+	if (hosts_only)
+		return 0;
+	s = find_special(&q->name);
+	if (s)
+		return special_answer(&p, s->what);
+	if (q->type == MF_DNS_PTR && is_private_reverse(r, q, &a))
+		return empty(&p, MF_DNS_NXDOMAIN);
+	return 0;
+}
+
+bool mf_local_knows(const struct mf_resolver *r, const struct mf_dns_name *name)
+{
+	return find_host(r->cfg, name) || find_special(name);
+}
