@@ -124,6 +124,13 @@ static bool resend(struct mf_tcp *c, struct mf_tcp_rec *r, uint32_t off, uint32_
 	return true;
 }
 
+/* After a timeout what the peer waits for goes, even if by their age others may still be on their way
+ * (RFC 6298 5.4). */
+static bool must_go(const struct mf_tcp *c, const struct mf_tcp_rec *r)
+{
+	return !mf_tcp_pipe(c) || (c->recovery == MF_TCP_LOSS && r == c->rec_first);
+}
+
 /* How much of r may go in one segment, from `off` on, when all before it has just gone; 0: nothing. */
 static uint32_t fit_lost(struct mf_tcp *c, const struct mf_tcp_rec *r, uint32_t off, uint32_t chunk)
 {
@@ -134,7 +141,7 @@ static uint32_t fit_lost(struct mf_tcp *c, const struct mf_tcp_rec *r, uint32_t 
 	if (n <= room)
 		return n;
 	c->flags |= MF_TCP_F_CWND_LIMITED;
-	if (whole(c, room) || off || mf_tcp_pipe(c))
+	if (whole(c, room) || off || !must_go(c, r))
 		return whole(c, room);
 	return (uint32_t)mf_min(n, c->mss);
 }

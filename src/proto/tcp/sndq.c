@@ -140,6 +140,9 @@ void mf_tcp_sndq_acked(struct mf_tcp *c, uint32_t ack, struct mf_tcp_ack *a, mf_
 	}
 	if (!c->snd_first)
 		c->snd_last = NULL;
+	/* Karn: what came with something that was sent again may have waited for that at the peer. */
+	if (a->retrans_acked)
+		a->rtt_first = a->rtt_last = 0;
 	a->acked = ack - c->snd_una;
 	c->snd_una = ack;
 }

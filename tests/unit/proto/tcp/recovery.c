@@ -398,6 +398,42 @@ static void test_karn(void **state)
 	}
 }
 
+/* What comes with it was sent once, but has waited at the peer for the hole to be filled. */
+static void test_karn_hole(void **state)
+{
+	struct peer *f = flight(3, false, false);
+	mf_nsec before = f->c.rtt.srtt, min = f->c.rtt.min;
+
+	(void)state;
+	peer_wait(f, 400 * MF_MSEC);
+	resent(f, 0);
+	peer_takes_nothing(f);
+	f->now += 60 * MF_SEC;
+	peer_acks(f, seg(3));
+	assert_int_equal(f->c.rtt.srtt, before);
+	assert_int_equal(f->c.rtt.min, min);
+	peer_free(f);
+}
+
+/* The round trip was long of late: of ten in flight none but the first counts as lost yet. It goes all the
+ * same, though the window is one segment and nine may be on their way (RFC 6298 5.4). */
+static void test_rto_sends(void **state)
+{
+	struct peer *f = flight(10, false, true);
+
+	(void)state;
+	peer_acks(f, seg(1));
+	f->c.rack_rtt = 60 * MF_SEC;
+	peer_wait(f, 400 * MF_MSEC);
+	assert_int_equal(counters(f)->rtos, 1);
+	assert_int_equal(f->c.cubic.cwnd, PEER_MSS);
+	resent(f, 1);
+	peer_takes_nothing(f);
+	peer_acks(f, seg(10));
+	assert_int_equal(f->c.recovery, MF_TCP_OPEN);
+	peer_free(f);
+}
+
 /* ---- without SACK (RFC 5681, RFC 6582) ---- */
 
 static void test_newreno(void **state)
@@ -552,6 +588,8 @@ int main(void)
 		cmocka_unit_test(test_probe_with_new_data),
 		cmocka_unit_test(test_rto),
 		cmocka_unit_test(test_karn),
+		cmocka_unit_test(test_karn_hole),
+		cmocka_unit_test(test_rto_sends),
 		cmocka_unit_test(test_newreno),
 		cmocka_unit_test(test_no_duplicates),
 		cmocka_unit_test(test_undo_by_timestamp),
