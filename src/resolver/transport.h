@@ -1,15 +1,21 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * transport - one question to one server, over UDP, TCP, TLS (RFC 7858) or HTTPS (RFC 8484), through an outbound of the host
- * stack: so what asks inside a VPN and what asks outside differ in nothing but the outbound.
+ * transport - one question to one server, over UDP, TCP (RFC 7766), TLS (RFC 7858) or HTTPS (RFC 8484), through
+ * an outbound of the host stack: so what asks inside a VPN and what asks outside differ in nothing but the
+ * outbound.
  *
- * A struct mf_transport belongs to one server; it keeps and reuses connections and sockets. One thread: the worker's. What has happened in an outbound is only noted (mf_stream.wake); work is done in
- * mf_transport_run, which the resolver calls in its turn. Nothing here retries another server: that is upstream.c's.
+ * A struct mf_transport belongs to one server; it keeps and reuses connections and sockets. One thread: the
+ * worker's. What has happened in an outbound is only noted (mf_stream.wake); work is done in mf_transport_run,
+ * which the resolver calls in its turn. Nothing here tries another server: that is upstream.c's.
+ *
+ * Every question has EDNS. A server so old that it answers FORMERR to that is not asked again without: its
+ * FORMERR is the answer.
  */
 #ifndef MF_RESOLVER_TRANSPORT_H
 #define MF_RESOLVER_TRANSPORT_H
 
 #include "base/log.h"
+#include "base/wheel.h"
 #include "crypto/tls.h"
 #include "host/outbound.h"
 #include "proto/dns/message.h"
@@ -26,7 +32,8 @@ struct mf_dns_server {
 	const char *name; /* for the certificate and SNI; NULL: the address */
 	const char *path; /* HTTPS: "/dns-query" */
 	uint8_t n_addrs;  /* 0: `name` still has to be resolved (bootstrap) */
-	struct mf_endpoint addr[MF_DNS_BOOTSTRAP_MAX]; /* with port */
+	/* With port; the port stands in addr[0] even if n_addrs is 0, or is 0: the scheme's own. */
+	struct mf_endpoint addr[MF_DNS_BOOTSTRAP_MAX];
 };
 
 /* Why there was no answer. */
@@ -41,21 +48,27 @@ enum mf_transport_error {
 };
 const char *mf_transport_error_text(enum mf_transport_error e);
 
-/* What goes back up. The asker is struct mf_ask, embedded in the asker's object, so no memory is taken for it. */
+/* A question on its way. The asker embeds it in an object of its own, zeroed, so no memory is taken for it. */
 struct mf_ask {
 	/* The asker's: */
 	const struct mf_dns_name *name; /* lives until done */
 	uint16_t type;
 	bool dnssec_ok, cd;
-	/* The answer (checked by mf_dns_answer_check; lives during the call; truncated UDP answers have been asked again over TCP by the transport), or why there is none. May be called from mf_transport_run only, never from mf_transport_ask. */
+	mf_nsec deadline; /* done is called then at the latest */
+	mf_nsec patience; /* UDP: sent again after so long a silence, then after twice that; 0: 1 s */
+	/* The answer (mf_dns_answer_check has passed it; truncated answers over UDP have been asked for again
+	 * over TCP by the transport), or why there is none. The bytes live during the call. Only called from
+	 * mf_transport_run, never from mf_transport_ask; it may ask and cancel anything, but free and reset no
+	 * transport. */
 	void (*done)(struct mf_ask *a, enum mf_transport_error err, struct mf_span answer,
 		     mf_nsec now);
 	/* The transport's: */
-	struct mf_transport *transport;
+	struct mf_transport *transport; /* NULL: it is not open */
 	struct mf_ask *next, **prev;
-	mf_nsec asked, deadline;
-	uint16_t id;
-	uint8_t state, tries;
+	struct mf_timer timer;
+	mf_nsec asked, remind;
+	uint16_t id, sockets;
+	uint8_t which, err, state, tries;
 	int32_t stream_id;
 	void *conn;
 	uint8_t mix[32];
@@ -92,20 +105,24 @@ struct mf_transport_counters {
 #undef X
 };
 
-/* `hop`: whose outbound; `server` and env live longer. NULL: out of memory. */
+/* `hop`: whose outbound; `server`, `env` and `count` live longer. NULL: out of memory, or the scheme needs TLS and
+ * env->tls is NULL. */
 struct mf_transport *mf_transport_new(const struct mf_transport_env *env,
 				      const struct mf_dns_server *server, uint32_t hop,
 				      struct mf_transport_counters *count);
-/* Asks that are open are forgotten: `done` is not called. */
+/* Questions that are open are forgotten: `done` is not called. Not from within `done`. */
 void mf_transport_free(struct mf_transport *t);
-/* Asks; `done` comes later, once, at a->deadline at the latest (the asker sets it). MF_E_FULL: too many are open (256). `which`: index into server->addr. */
+/* Asks; `done` comes later, once, at a->deadline at the latest. `which`: index into server->addr. MF_E_FULL: 256
+ * are open. */
 MF_MUST_CHECK mf_err mf_transport_ask(struct mf_transport *t, struct mf_ask *a, unsigned which,
 				      mf_nsec now);
-/* Takes the question back; `done` is not called. */
+/* Takes the question back; `done` is not called. Nothing happens if it is not open. */
 void mf_transport_cancel(struct mf_transport *t, struct mf_ask *a);
-/* Does what can be done now; returns when it wants to be called though nothing happens (time-outs, idle connections), MF_NEVER for never. */
+/* Does what can be done now; returns when it wants to be called though nothing happens (time-outs, idle
+ * connections), MF_NEVER for never. */
 mf_nsec mf_transport_run(struct mf_transport *t, mf_nsec now);
-/* The network has changed: connections and sockets are given up, open questions are asked anew. */
+/* The network has changed: connections and sockets are given up, open questions are asked anew. Not from within
+ * `done`. */
 void mf_transport_reset(struct mf_transport *t, mf_nsec now);
 
 #endif
