@@ -141,7 +141,8 @@ struct mf_dns_stream {
 	uint8_t state;                    /* enum mf_dns_stream_state */
 	uint8_t error;                    /* enum mf_transport_error, in FAILED */
 	bool readable, writable;          /* as far as is known, of `s` */
-	bool used; /* bytes have come from the server, beyond the layer's handshake */
+	bool heard; /* bytes for us have come since somebody last set this to false */
+	bool full;  /* `in` was, at the end of the last run */
 	struct mf_dns_bytes in, out; /* in the clear: from the server, to the server */
 };
 
