@@ -27,6 +27,7 @@ enum { MF_DNS_BOOTSTRAP_MAX = 4 };
 /* A server as the profile names it. Strings live as long as the configuration. */
 struct mf_dns_server {
 	uint32_t hop;     /* asked through this interface; 0: as its group says */
+	uint16_t port;    /* of addresses that are found later (n_addrs 0) */
 	const char *text; /* as written, for people */
 	uint8_t scheme;   /* enum mf_dns_scheme */
 	const char *name; /* for the certificate and SNI; NULL: the address */
@@ -66,9 +67,10 @@ struct mf_ask {
 	struct mf_transport *transport; /* NULL: it is not open */
 	struct mf_ask *next, **prev;
 	struct mf_timer timer;
-	mf_nsec asked, remind;
-	uint16_t id, sockets;
+	mf_nsec asked;
+	uint16_t id;
 	uint8_t which, err, state, tries;
+	uint32_t sockets;
 	int32_t stream_id;
 	void *conn;
 	uint8_t mix[32];
