@@ -27,7 +27,6 @@ enum { MF_DNS_BOOTSTRAP_MAX = 4 };
 /* A server as the profile names it. Strings live as long as the configuration. */
 struct mf_dns_server {
 	uint32_t hop;     /* asked through this interface; 0: as its group says */
-	uint16_t port;    /* of addresses that are found later (n_addrs 0) */
 	const char *text; /* as written, for people */
 	uint8_t scheme;   /* enum mf_dns_scheme */
 	const char *name; /* for the certificate and SNI; NULL: the address */
