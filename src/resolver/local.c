@@ -48,17 +48,6 @@ static const struct mf_dns_host *find_host(const struct mf_resolver_config *cfg,
 	return NULL;
 }
 
-size_t mf_local_hosts(const struct mf_resolver *r, const struct mf_dns_name *name,
-		      struct mf_addr *out, size_t max)
-{
-	const struct mf_dns_host *h = find_host(r->cfg, name);
-	size_t n = h ? mf_min(h->n, max) : 0;
-
-	if (n)
-		memcpy(out, h->addr, n * sizeof(*out));
-	return n;
-}
-
 static const struct mf_dns_host *host_with(const struct mf_resolver_config *cfg,
 					   const struct mf_addr *a)
 {
@@ -220,7 +209,7 @@ static size_t special_answer(const struct reply *p, enum special what)
 }
 
 size_t mf_local_answer(struct mf_resolver *r, struct mf_span msg, const struct mf_dns_query *q,
-		       uint8_t *out, size_t cap, bool hosts_only)
+		       uint8_t *out, size_t cap)
 {
 	const struct mf_resolver_config *cfg = r->cfg;
 	struct reply p = { .msg = msg, .q = q, .out = out, .cap = cap, .ttl = cfg->hosts_ttl };
@@ -232,8 +221,6 @@ size_t mf_local_answer(struct mf_resolver *r, struct mf_span msg, const struct m
 		return addrs(&p, h->addr, h->n);
 	if (q->type == MF_DNS_PTR && mf_dns_name_unreverse(&q->name, &a) && (h = host_with(cfg, &a)))
 		return mf_dns_reply_ptr(out, cap, msg, q, &h->name, p.ttl);
-	if (hosts_only)
-		return 0;
 	s = find_special(&q->name);
 	if (s)
 		return special_answer(&p, s->what);

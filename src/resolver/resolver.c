@@ -257,7 +257,7 @@ static enum mf_dns_outcome answer(struct visit *v)
 				   (q->flags & MF_DNS_CD ? MF_DNS_KEY_CD : 0)),
 	};
 
-	v->n = mf_local_answer(r, v->msg, q, v->out, v->cap, false);
+	v->n = mf_local_answer(r, v->msg, q, v->out, v->cap);
 	if (v->n) {
 		mf_count(&r->count.local, 1);
 		return MF_DNS_ANSWERED;

@@ -174,12 +174,9 @@ mf_nsec mf_groups_run(struct mf_resolver *r, mf_nsec now);
 /* Answers from dns.hosts, and names that never leave the machine (RFC 6761, RFC 6762, RFC 7686, RFC 8375, RFC 6303,
  * the canary of browsers that would go round us). Returns the length, 0: it is none of these. */
 size_t mf_local_answer(struct mf_resolver *r, struct mf_span msg, const struct mf_dns_query *q,
-		       uint8_t *out, size_t cap, bool hosts_only);
+		       uint8_t *out, size_t cap);
 /* True if mf_local_answer would answer A of it. */
 bool mf_local_knows(const struct mf_resolver *r, const struct mf_dns_name *name);
-/* Addresses that dns.hosts gives; returns how many. */
-size_t mf_local_hosts(const struct mf_resolver *r, const struct mf_dns_name *name,
-		      struct mf_addr *out, size_t max);
 /* Is it an address that no public name should have: RFC 1918, loopback, link-local, ULA and such? */
 bool mf_addr_is_private(const struct mf_addr *a);
 /* May answers for this name have such addresses? */
