@@ -10,6 +10,7 @@ import time
 
 import pytest
 
+from soak import grew
 from wgend import star
 
 PEERS = 64
@@ -41,11 +42,10 @@ def test_memory_stays_flat(lab, ours, full):
                   f"192.0.2.2:{52000 + i}")
         for i in rng.sample(gone, 2):
             a.host.ping_until(f"10.30.{i}.1", 15)
-        samples.append(a.proc.rss_kib())
+        samples.append(a.proc.memory_kib())
         assert a.proc.alive()
-    # The first third is warming up: pools fill, tables reach their size.
-    early, late = samples[len(samples) // 3], max(samples[-5:])
-    assert late <= early * 1.05 + 1024, \
-        f"seed {seed}: {early} KiB grew to {late} KiB in {len(samples)} rounds: {samples}"
+    # Go's heap breathes; ours does not.
+    trouble = grew(samples, 24 if ours == "mintflow" else 8192)
+    assert not trouble, f"seed {seed}, {len(samples)} rounds: {trouble}"
     for i in range(1, PEERS + 1):
         a.host.ping_until(f"10.30.{i}.1", 15)
