@@ -25,7 +25,7 @@ struct entry {
 struct mf_endpoint_names {
 	struct mf_source source; /* first */
 	struct mf_daemon *daemon;
-	struct mf_resolver *resolver;
+	struct mf_system_resolver *resolver;
 	struct entry *list;
 };
 
@@ -95,7 +95,7 @@ mf_nsec mf_endpoint_names_tick(struct mf_endpoint_names *n, mf_nsec now)
 			next = mf_min(next, e->due);
 			continue;
 		}
-		err = mf_resolver_ask(n->resolver, e->name, e->port, e->tag);
+		err = mf_system_resolver_ask(n->resolver, e->name, e->port, e->tag);
 		if (err == MF_E_FULL)
 			return next; /* an answer under way calls us again */
 		e->state = err ? IDLE : ASKED;
@@ -143,7 +143,7 @@ static void ready(struct mf_daemon *d, struct mf_source *s, uint32_t events)
 
 	(void)s;
 	(void)events;
-	while (r && mf_resolver_take(n->resolver, r))
+	while (r && mf_system_resolver_take(n->resolver, r))
 		answered(n, r, mf_clock_now());
 	free(r);
 }
@@ -155,15 +155,15 @@ struct mf_endpoint_names *mf_endpoint_names_new(struct mf_daemon *d)
 	if (!n)
 		return NULL;
 	n->daemon = d;
-	n->resolver = mf_resolver_new();
+	n->resolver = mf_system_resolver_new();
 	if (!n->resolver) {
 		free(n);
 		return NULL;
 	}
-	n->source.fd = mf_resolver_fd(n->resolver);
+	n->source.fd = mf_system_resolver_fd(n->resolver);
 	n->source.ready = ready;
 	if (mf_daemon_watch(d, &n->source, MF_POLL_READ)) {
-		mf_resolver_free(n->resolver);
+		mf_system_resolver_free(n->resolver);
 		free(n);
 		return NULL;
 	}
@@ -175,7 +175,7 @@ void mf_endpoint_names_free(struct mf_endpoint_names *n)
 	if (!n)
 		return;
 	mf_daemon_unwatch(n->daemon, &n->source);
-	mf_resolver_free(n->resolver);
+	mf_system_resolver_free(n->resolver);
 	while (n->list)
 		drop(n, n->list);
 	free(n);

@@ -19,18 +19,18 @@ struct mf_resolved {
 	const char *why; /* text for err; static */
 };
 
-struct mf_resolver;
+struct mf_system_resolver;
 
-struct mf_resolver *mf_resolver_new(void);
+struct mf_system_resolver *mf_system_resolver_new(void);
 /* Questions under way end by themselves later; their answers are lost. */
-void mf_resolver_free(struct mf_resolver *r);
-/* Readable: mf_resolver_take has an answer. */
-int mf_resolver_fd(const struct mf_resolver *r);
+void mf_system_resolver_free(struct mf_system_resolver *r);
+/* Readable: mf_system_resolver_take has an answer. */
+int mf_system_resolver_fd(const struct mf_system_resolver *r);
 /* MF_E_FULL: MF_RESOLVE_PENDING_MAX questions are under way. MF_E_MALFORMED: no name. A literal
  * address is answered as well. */
-MF_MUST_CHECK mf_err mf_resolver_ask(struct mf_resolver *r, const char *name, uint16_t port,
-				     uint64_t tag);
+MF_MUST_CHECK mf_err mf_system_resolver_ask(struct mf_system_resolver *r, const char *name,
+					    uint16_t port, uint64_t tag);
 /* The next answer; false: none is there. */
-bool mf_resolver_take(struct mf_resolver *r, struct mf_resolved *out);
+bool mf_system_resolver_take(struct mf_system_resolver *r, struct mf_resolved *out);
 
 #endif

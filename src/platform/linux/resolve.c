@@ -3,7 +3,7 @@
  * resolve - getaddrinfo in threads of their own.
  *
  * The resolver object is shared by its owner and the threads under way, and goes with the last of
- * them: getaddrinfo cannot be interrupted, so mf_resolver_free does not wait for it.
+ * them: getaddrinfo cannot be interrupted, so mf_system_resolver_free does not wait for it.
  */
 #include "platform/resolve.h"
 
@@ -17,13 +17,13 @@
 #include <unistd.h>
 
 struct job {
-	struct mf_resolver *owner;
+	struct mf_system_resolver *owner;
 	struct job *next;
 	uint16_t port;
 	struct mf_resolved answer;
 };
 
-struct mf_resolver {
+struct mf_system_resolver {
 	pthread_mutex_t lock;
 	int event;
 	uint32_t users;   /* the owner and every thread under way */
@@ -31,9 +31,9 @@ struct mf_resolver {
 	struct job *done, **done_tail;
 };
 
-struct mf_resolver *mf_resolver_new(void)
+struct mf_system_resolver *mf_system_resolver_new(void)
 {
-	struct mf_resolver *r = calloc(1, sizeof(*r));
+	struct mf_system_resolver *r = calloc(1, sizeof(*r));
 
 	if (!r)
 		return NULL;
@@ -48,7 +48,7 @@ struct mf_resolver *mf_resolver_new(void)
 	return r;
 }
 
-static void release(struct mf_resolver *r)
+static void release(struct mf_system_resolver *r)
 {
 	bool last;
 
@@ -66,13 +66,13 @@ static void release(struct mf_resolver *r)
 	free(r);
 }
 
-void mf_resolver_free(struct mf_resolver *r)
+void mf_system_resolver_free(struct mf_system_resolver *r)
 {
 	if (r)
 		release(r);
 }
 
-int mf_resolver_fd(const struct mf_resolver *r)
+int mf_system_resolver_fd(const struct mf_system_resolver *r)
 {
 	return r->event;
 }
@@ -138,7 +138,7 @@ static void *run(void *arg)
 {
 	static const uint64_t one = 1;
 	struct job *j = arg;
-	struct mf_resolver *r = j->owner;
+	struct mf_system_resolver *r = j->owner;
 
 	look_up(j);
 	pthread_mutex_lock(&r->lock);
@@ -166,7 +166,8 @@ static mf_err start(struct job *j)
 	return r ? MF_E_NO_MEMORY : MF_OK;
 }
 
-mf_err mf_resolver_ask(struct mf_resolver *r, const char *name, uint16_t port, uint64_t tag)
+mf_err mf_system_resolver_ask(struct mf_system_resolver *r, const char *name, uint16_t port,
+			      uint64_t tag)
 {
 	struct job *j;
 	bool full;
@@ -201,7 +202,7 @@ mf_err mf_resolver_ask(struct mf_resolver *r, const char *name, uint16_t port, u
 	return e;
 }
 
-bool mf_resolver_take(struct mf_resolver *r, struct mf_resolved *out)
+bool mf_system_resolver_take(struct mf_system_resolver *r, struct mf_resolved *out)
 {
 	struct job *j;
 	uint64_t sink;
