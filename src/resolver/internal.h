@@ -70,8 +70,8 @@ struct mf_transport *mf_transport_make(const struct mf_transport_ops *ops,
 
 /* Ids are random and differ among the open questions of a transport. NULL: none has it. */
 struct mf_ask *mf_transport_find(struct mf_transport *t, uint16_t id);
-/* Calls `each` with every open question; it may fail the one that it has got, and do nothing else to the
- * list. */
+/* Calls `each` with every open question; it may fail or move the one that it has got, and do nothing else to
+ * the list. */
 void mf_transport_each(struct mf_transport *t,
 		       void (*each)(struct mf_transport *t, struct mf_ask *a, void *arg), void *arg);
 /* The end with an answer, which mf_dns_answer_check has passed. Only from ops.run: a->done is called from here,
