@@ -118,8 +118,7 @@ static struct mf_span sift(struct mf_question *q, struct mf_span answer, const s
 	if (!any)
 		return answer;
 	s.private = s.ip6 = 0;
-	memcpy(r->work, answer.p, answer.n);
-	n = mf_dns_strip(r->work, answer.n, keep, &s);
+	n = mf_dns_strip(r->work, sizeof(r->work), answer, keep, &s);
 	mf_count(&r->count.rebound, s.private);
 	mf_count(&r->count.stripped, s.ip6);
 	if (s.private)

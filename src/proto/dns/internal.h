@@ -37,7 +37,8 @@ static inline void mf_dns_count_set(uint8_t *msg, unsigned which, unsigned n)
 MF_MUST_CHECK mf_err mf_dns_soa_minimum(struct mf_span msg, const struct mf_dns_rr *rr,
 					uint32_t *minimum);
 
-/* Of a reply to `q`: the length of its OPT (0 if the client had none), and OPT itself, `rcode` whole. */
+/* Of a reply to `q`: the length of its OPT (0 if the client had none), and OPT itself, `rcode`
+ * whole. */
 size_t mf_dns_opt_len(const struct mf_dns_query *q, int ede);
 void mf_dns_opt_write(uint8_t *out, const struct mf_dns_query *q, unsigned rcode, int ede);
 

@@ -4,10 +4,10 @@
  */
 #include "proto/dns/move.h"
 
-/* ---- Keeping ---------------------------------------------------------------------------------------- */
+/* ---- Keeping --------------------------------------------------------------------------------- */
 
-/* True for what was said to us and not to our clients: OPT (RFC 6891 6.1.1), TSIG (RFC 8945 5.1) and SIG(0)
- * (RFC 2931 3). */
+/* True for what was said to us and not to our clients: OPT (RFC 6891 6.1.1), TSIG (RFC 8945 5.1)
+ * and SIG(0) (RFC 2931 3). */
 static bool of_hop(const uint8_t *msg, const struct mf_dns_rr *rr)
 {
 	if (rr->section != MF_DNS_ADDITIONAL)
@@ -63,9 +63,7 @@ static size_t move_lasting(uint8_t *buf, const struct mf_dns_walk *begun)
 
 	mf_dns_move_begin(&m, &w, buf, w.msg.n);
 	while (mf_dns_walk_next(&w, &rr)) {
-		if (of_hop(w.msg.p, &rr))
-			mf_dns_move_drop(&m, &rr);
-		else
+		if (!of_hop(w.msg.p, &rr))
 			mf_dns_move_record(&m, &rr);
 	}
 	return mf_dns_move_done(&m);
@@ -90,8 +88,8 @@ static mf_err copy_lasting(uint8_t *buf, const struct mf_dns_walk *begun, size_t
 	return MF_OK;
 }
 
-/* The TTL that a record is kept with: that of a negative answer's SOA is the time for which the answer holds (RFC 2308
- * 5). */
+/* The TTL that a record is kept with: that of a negative answer's SOA is the time for which the
+ * answer holds (RFC 2308 5). */
 static mf_err lasting_ttl(struct mf_span msg, const struct mf_dns_rr *rr, uint32_t *ttl)
 {
 	uint32_t minimum = UINT32_MAX;
@@ -151,7 +149,7 @@ mf_err mf_dns_keep(struct mf_dns_kept *k, uint8_t *buf, struct mf_span answer, u
 	return index_ttls(k, &w, floor, ceiling);
 }
 
-/* ---- Replies ---------------------------------------------------------------------------------------- */
+/* ---- Replies --------------------------------------------------------------------------------- */
 
 /* What was kept was asked as `q` asks: else its question is of another length, or is not there. */
 static bool holds_question(struct mf_span kept, struct mf_span query, const struct mf_dns_query *q)

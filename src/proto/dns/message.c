@@ -1,11 +1,11 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * message - reading: questions, the walk over records, and whether an answer belongs to its question. What the
- * records mean is in facts.c.
+ * message - reading: questions, the walk over records, and whether an answer belongs to its
+ * question. What the records mean is in facts.c.
  */
 #include "proto/dns/internal.h"
 
-/* ---- Records ---------------------------------------------------------------------------------------- */
+/* ---- Records --------------------------------------------------------------------------------- */
 
 /* Behind `n` questions at *at. */
 static mf_err skip_questions(struct mf_span msg, unsigned n, size_t *at)
@@ -83,7 +83,7 @@ bool mf_dns_walk_next(struct mf_dns_walk *w, struct mf_dns_rr *rr)
 	return !w->failed;
 }
 
-/* ---- Questions -------------------------------------------------------------------------------------- */
+/* ---- Questions ------------------------------------------------------------------------------- */
 
 /* RFC 6891 6.1.2: options fill the record to the last byte. */
 static bool options_fit(const uint8_t *p, size_t n)
@@ -160,7 +160,7 @@ mf_err mf_dns_query_read(struct mf_span msg, struct mf_dns_query *q)
 	return MF_E_MALFORMED;
 }
 
-/* ---- Answers ---------------------------------------------------------------------------------------- */
+/* ---- Answers --------------------------------------------------------------------------------- */
 
 /* The question of `msg`, its only one. */
 static mf_err read_question(struct mf_span msg, struct mf_dns_name *name, size_t *end)

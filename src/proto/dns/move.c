@@ -43,19 +43,16 @@ static void add_piece(struct mf_dns_move *m, size_t from, size_t to)
 	m->piece[m->n_pieces++].to = (uint16_t)to;
 }
 
-/* What was at the old offset `at` comes to the end of what is written. */
+/* What was at the old offset `at` comes to the end of what is written; what was skipped is gone. */
 static void place(struct mf_dns_move *m, size_t at)
 {
-	const unsigned last = m->n_pieces - 1;
+	unsigned last;
 
+	if (at > m->done)
+		add_piece(m, m->done, GONE);
+	last = m->n_pieces - 1;
 	if (m->piece[last].to == GONE || m->piece[last].to + (at - m->piece[last].from) != m->n)
 		add_piece(m, at, m->n);
-}
-
-static void drop(struct mf_dns_move *m, size_t at)
-{
-	if (m->piece[m->n_pieces - 1].to != GONE)
-		add_piece(m, at, GONE);
 }
 
 /* Where an old offset is now, or GONE. */
@@ -80,6 +77,7 @@ void mf_dns_move_begin(struct mf_dns_move *m, const struct mf_dns_walk *w, uint8
 	m->out = out;
 	m->cap = mf_min(cap, MF_DNS_MESSAGE_MAX);
 	m->n = 0;
+	m->done = w->at;
 	m->failed = false;
 	memset(m->counts, 0, sizeof(m->counts));
 	m->n_pieces = 0;
@@ -89,9 +87,11 @@ void mf_dns_move_begin(struct mf_dns_move *m, const struct mf_dns_walk *w, uint8
 
 void mf_dns_move_bytes(struct mf_dns_move *m, size_t at, size_t n)
 {
-	if (n)
-		place(m, at);
+	if (!n)
+		return;
+	place(m, at);
 	put(m, m->from.p + at, n);
+	m->done = at + n;
 }
 
 /* A name that has been checked. Labels that are gone are copied from where they were. */
@@ -128,6 +128,7 @@ void mf_dns_move_name(struct mf_dns_move *m, size_t *at, size_t end)
 		m->failed = true;
 	else
 		copy_name(m, start);
+	m->done = *at;
 }
 
 void mf_dns_move_head(struct mf_dns_move *m, const struct mf_dns_rr *rr)
@@ -135,7 +136,7 @@ void mf_dns_move_head(struct mf_dns_move *m, const struct mf_dns_rr *rr)
 	size_t at = rr->name;
 
 	mf_dns_move_name(m, &at, rr->rdata);
-	m->record = (uint16_t)m->n;
+	m->fixed = (uint16_t)m->n;
 	mf_dns_move_bytes(m, rr->rdata - MF_DNS_RR_FIXED, MF_DNS_RR_FIXED);
 	m->counts[rr->section]++;
 }
@@ -143,8 +144,8 @@ void mf_dns_move_head(struct mf_dns_move *m, const struct mf_dns_rr *rr)
 void mf_dns_move_end(struct mf_dns_move *m)
 {
 	if (!m->failed)
-		mf_store_be16(m->out + m->record + MF_DNS_RR_FIXED - 2,
-			      (uint16_t)(m->n - m->record - MF_DNS_RR_FIXED));
+		mf_store_be16(m->out + m->fixed + MF_DNS_RR_FIXED - 2,
+			      (uint16_t)(m->n - m->fixed - MF_DNS_RR_FIXED));
 }
 
 /* Behind what stands before the names; `end` or more: there is no room for them. */
@@ -179,11 +180,6 @@ void mf_dns_move_record(struct mf_dns_move *m, const struct mf_dns_rr *rr)
 	mf_dns_move_end(m);
 }
 
-void mf_dns_move_drop(struct mf_dns_move *m, const struct mf_dns_rr *rr)
-{
-	drop(m, rr->name);
-}
-
 size_t mf_dns_move_done(struct mf_dns_move *m)
 {
 	if (m->failed)
@@ -191,4 +187,20 @@ size_t mf_dns_move_done(struct mf_dns_move *m)
 	for (unsigned i = 0; i < 3; i++)
 		mf_dns_count_set(m->out, MF_DNS_ANCOUNT + i, m->counts[i]);
 	return m->n;
+}
+
+struct mf_dns_mark mf_dns_move_mark(const struct mf_dns_move *m)
+{
+	struct mf_dns_mark mark = { .n = m->n, .done = m->done, .n_pieces = m->n_pieces };
+
+	memcpy(mark.counts, m->counts, sizeof(mark.counts));
+	return mark;
+}
+
+void mf_dns_move_back(struct mf_dns_move *m, const struct mf_dns_mark *mark)
+{
+	m->n = mark->n;
+	m->done = mark->done;
+	m->n_pieces = mark->n_pieces;
+	memcpy(m->counts, mark->counts, sizeof(m->counts));
 }

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * name - see name.h. The length of a label is below 64 and no capital letter is, so a name in wire form can be
- * put into lower case in one sweep, without looking where its labels are.
+ * name - see name.h. The length of a label is below 64 and no capital letter is, so a name in wire
+ * form can be put into lower case in one sweep, without looking where its labels are.
  */
 #include "proto/dns/name.h"
 
@@ -15,7 +15,7 @@ enum {
 	HEADER = 12, /* no name begins in a message's header */
 };
 
-/* ---- Lower case ------------------------------------------------------------------------------------- */
+/* ---- Lower case ------------------------------------------------------------------------------ */
 
 /* Eight bytes at a time: bit 7 of a sum tells whether its byte is at least 'A', or above 'Z'. */
 static uint64_t lower8(uint64_t v)
@@ -42,10 +42,10 @@ static void lower(uint8_t *b, size_t n)
 		b[at] = (uint8_t)lower8(b[at]);
 }
 
-/* ---- In messages ------------------------------------------------------------------------------------ */
+/* ---- In messages ----------------------------------------------------------------------------- */
 
-/* The end of the labels that stand together at `at`: where the root or a pointer is. `left` is what they may
- * take, the root included. */
+/* The end of the labels that stand together at `at`: where the root or a pointer is. `left` is what
+ * they may take, the root included. */
 static mf_err skip_labels(struct mf_span msg, size_t at, size_t left, size_t *end)
 {
 	for (size_t start = at;; at += 1 + (size_t)msg.p[at]) {
@@ -107,7 +107,7 @@ bool mf_dns_name_below(const struct mf_dns_name *name, const struct mf_dns_name 
 	return at == more && memcmp(name->b + at, zone->b, zone->n) == 0;
 }
 
-/* ---- As text ---------------------------------------------------------------------------------------- */
+/* ---- As text --------------------------------------------------------------------------------- */
 
 static bool is_digit(char c)
 {
@@ -234,7 +234,7 @@ size_t mf_dns_name_host(const struct mf_dns_name *name, char out[MF_DNS_NAME_MAX
 	return n;
 }
 
-/* ---- Reverse names ---------------------------------------------------------------------------------- */
+/* ---- Reverse names --------------------------------------------------------------------------- */
 
 static const char zone4[] = "\7in-addr\4arpa", zone6[] = "\3ip6\4arpa";
 
@@ -271,7 +271,8 @@ void mf_dns_name_reverse(struct mf_dns_name *out, const struct mf_addr *a)
 	out->n = (uint8_t)(s - out->b);
 }
 
-/* A label that is a number as put_decimal writes it: 0 to 255, no leading zeros. Returns its length; 0: it is none. */
+/* A label that is a number as put_decimal writes it: 0 to 255, no leading zeros. Returns its
+ * length; 0: it is none. */
 static size_t get_decimal(const uint8_t *s, uint8_t *out)
 {
 	unsigned v = 0;

@@ -14,7 +14,7 @@ enum {
 /* To the name of the question, which begins behind the header. */
 enum { TO_QUESTION = MF_DNS_POINTER | MF_DNS_HEADER };
 
-/* ---- EDNS ------------------------------------------------------------------------------------------- */
+/* ---- EDNS ------------------------------------------------------------------------------------ */
 
 size_t mf_dns_opt_len(const struct mf_dns_query *q, int ede)
 {
@@ -52,7 +52,7 @@ void mf_dns_opt_write(uint8_t *out, const struct mf_dns_query *q, unsigned rcode
 		mf_store_be16(put_option(out, OPTION_EDE, 2), (uint16_t)ede);
 }
 
-/* ---- Questions -------------------------------------------------------------------------------------- */
+/* ---- Questions ------------------------------------------------------------------------------- */
 
 static void mix_case(uint8_t *name, size_t n, const uint8_t mix[32])
 {
@@ -89,7 +89,7 @@ size_t mf_dns_question_write(uint8_t *out, uint16_t id, const struct mf_dns_name
 	return n + padding;
 }
 
-/* ---- Replies ---------------------------------------------------------------------------------------- */
+/* ---- Replies --------------------------------------------------------------------------------- */
 
 /* A reply that is being written. */
 struct reply {
@@ -139,7 +139,8 @@ static uint8_t *reply_record(struct reply *r, enum mf_dns_section section, uint1
 	return at + 2 + MF_DNS_RR_FIXED;
 }
 
-/* Flags, counts and OPT. With TC there are no records: what is half there is of no use (RFC 2181 9). */
+/* Flags, counts and OPT. With TC there are no records: what is half there is of no use (RFC 2181
+ * 9). */
 static size_t reply_end(struct reply *r)
 {
 	const struct mf_dns_query *q = r->q;
