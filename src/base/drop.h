@@ -63,6 +63,7 @@
 	X(FRAGMENT_TIMEOUT, "fragments whose rest did not come in 30 s")                      \
 	X(FRAGMENT_FULL, "too many datagrams wait for fragments")                             \
 	X(HANDOFF_FULL, "the queue to the worker that has the session is full")               \
+	X(OWN_QUEUE_FULL, "too much waits to be read at a port of our own inside a VPN")      \
 	/* host stack: TCP */                                                                 \
 	X(TCP_STATE, "a segment that has no place in the state of its connection")            \
 	X(TCP_OPTIONS, "malformed TCP options")                                               \

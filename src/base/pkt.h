@@ -30,7 +30,7 @@ enum mf_pkt_flag {
 	MF_PKT_LARGE = 1 << 2,      /* class of memory; set by the pool: change flags bit by bit */
 	MF_PKT_MAY_FRAGMENT = 1 << 3, /* datagram to send: may go out in fragments (it came without "don't
 	                                 fragment", or in fragments); else it is too big at once */
-	MF_PKT_FROM_VPN = 1 << 4, /* came out of a VPN for a connection of our own */
+	MF_PKT_FROM_VPN = 1 << 4, /* came out of a VPN for a session of our own */
 	MF_PKT_FREE = 1 << 7,     /* lies in its pool; only to catch a second mf_pkt_free */
 };
 

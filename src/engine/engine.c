@@ -90,6 +90,8 @@ static struct mf_worker *new_worker(struct mf_engine *e, unsigned index, uint32_
 	w->graph.now = now;
 	w->route_lookup = mf_graph_find(&w->graph, "route-lookup");
 	w->host_tcp = mf_graph_find(&w->graph, "host-tcp");
+	w->host_udp = mf_graph_find(&w->graph, "host-udp");
+	w->host_icmp = mf_graph_find(&w->graph, "host-icmp");
 	w->host_input = mf_graph_find(&w->graph, "host-input");
 	w->tun_output = mf_graph_find(&w->graph, "tun-output");
 	w->wg_output = mf_graph_find(&w->graph, "wg-output");

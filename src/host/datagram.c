@@ -350,11 +350,9 @@ static bool fits(const struct mf_host *h, const struct mf_session *s, const stru
 	return mf_gso_max_len(p) <= mtu_of(h, s);
 }
 
-/* Each datagram of p as packets that fit, copied; p is spoilt. One that finds no packets free is lost as
- * on any link. */
-static void emit_pieces(struct mf_host *h, const struct mf_session *s, struct mf_pkt *p)
+void mf_datagram_cut(struct mf_host *h, struct mf_pkt *p, uint32_t mtu,
+		     void (*emit)(void *ctx, struct mf_pkt *p), void *ctx)
 {
-	uint32_t mtu = mtu_of(h, s);
 	struct mf_gso g;
 	uint8_t *seg;
 	size_t n;
@@ -370,9 +368,14 @@ static void emit_pieces(struct mf_host *h, const struct mf_session *s, struct mf
 			mf_host_lost(h, 1, MF_DROP_BUFFERS);
 		for (; f; f = next) {
 			next = f->next;
-			mf_host_emit(h, f);
+			emit(ctx, f);
 		}
 	}
+}
+
+static void emit_to_app(void *ctx, struct mf_pkt *p)
+{
+	mf_host_emit(ctx, p);
 }
 
 static void deliver(struct mf_host *h, struct mf_session *s, struct mf_pkt *p)
@@ -390,7 +393,7 @@ static void deliver(struct mf_host *h, struct mf_session *s, struct mf_pkt *p)
 		mf_host_emit(h, p);
 		return;
 	}
-	emit_pieces(h, s, p);
+	mf_datagram_cut(h, p, mtu_of(h, s), emit_to_app, h);
 	mf_pkt_free(p);
 }
 

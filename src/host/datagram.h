@@ -35,6 +35,15 @@ void mf_datagram_input(struct mf_host *h, struct mf_datagram_batch *b,
 		       const struct mf_datagram_kind *kind, struct mf_pkt *p, uint16_t port);
 void mf_datagram_flush(struct mf_host *h, struct mf_datagram_batch *b);
 
+/* Makes payload p, which may be several datagrams of one size, a UDP packet with `tos` and `ttl` of p; the
+ * checksum is left to offload. False: it is too long for one; p is as it was. */
+bool mf_datagram_wrap_udp(struct mf_pkt *p, const struct mf_endpoint *from,
+			  const struct mf_endpoint *to);
+/* Each datagram of packet p as packets of at most `mtu` bytes, copied; p is spoilt. One that finds no packets
+ * free is lost as on any link. `emit` owns what it gets. */
+void mf_datagram_cut(struct mf_host *h, struct mf_pkt *p, uint32_t mtu,
+		     void (*emit)(void *ctx, struct mf_pkt *p), void *ctx);
+
 /* For ops. */
 bool mf_datagram_turn(struct mf_host *h, struct mf_session *s);
 void mf_datagram_close(struct mf_host *h, struct mf_session *s, bool tell_app);

@@ -51,7 +51,7 @@ static void emit_segment(void *ctx, struct mf_tcp *c, struct mf_pkt *p)
 	struct mf_session *s = MF_CONTAINER_OF(c, struct mf_session, tcp.conn);
 
 	if (MF_UNLIKELY(s->flow.key.side == MF_SIDE_OURS)) {
-		mf_session_vpn_emit(ctx, s, p);
+		mf_session_vpn_emit(s, p);
 		return;
 	}
 	mf_session_down(s, 0, p->segments);

@@ -53,7 +53,7 @@ struct mf_host_port {
 	void (*taken)(void *ctx, uint32_t segments, uint32_t trace);
 	/* So many wire packets for apps were lost before they could be emitted. NULL: nobody counts them. */
 	void (*lost)(void *ctx, uint32_t n, enum mf_drop reason);
-	/* A packet of a connection of our own (mf_vpn_init), for the VPN that its next_hop names; may have a
+	/* A packet of a session of our own (mf_vpn_init), for the VPN that its next_hop names; may have a
 	 * tail. The callee owns it. */
 	void (*into_vpn)(void *ctx, struct mf_pkt *p);
 	/* Gives a packet to the worker that has its session. NULL with one worker. */
@@ -110,9 +110,11 @@ mf_nsec mf_host_deadline(const struct mf_host *h);
  * mf_host_strays, the number of such sessions on all workers, is 0. */
 bool mf_host_has(struct mf_host *h, const struct mf_pkt *p);
 uint32_t mf_host_strays(const struct mf_host *h);
-/* An outbound whose streams are TCP connections of our own through an L3VPN interface: for what must be asked
- * inside a VPN (DNS), and for proxies that are reached in one. Belongs to the caller, who frees it after the
- * last stream; one for each interface and worker. */
+/* An outbound whose streams are TCP connections of our own through an L3VPN interface, and whose datagrams are
+ * UDP from a port of ours: for what must be asked inside a VPN (DNS), for proxies that are reached in one, and
+ * for apps' sessions that a name has settled there (those have an `app` in their struct mf_target and are not
+ * shown and counted a second time). Belongs to the caller, who frees it after the last stream; one for each
+ * interface and worker. Datagrams do not end by time; if they are closed by hand they FAIL. */
 struct mf_vpn {
 	struct mf_outbound out;
 	struct mf_host *host;
@@ -120,8 +122,9 @@ struct mf_vpn {
 	uint32_t mtu; /* of packets inside the VPN */
 };
 void mf_vpn_init(struct mf_vpn *v, struct mf_host *h, uint32_t hop, uint32_t mtu);
-/* True if the packet, which came out of a VPN (after ip-input, addresses translated), is for one of these:
- * then it goes to mf_host_tcp and not to the TUN, with MF_PKT_FROM_VPN set, which this does. */
+/* True if the packet, which came out of the VPN that its next_hop names (after ip-input, addresses translated),
+ * is for one of these, or an ICMP error about what one has sent: then it goes to mf_host_tcp, _udp or _icmp
+ * and not to the TUN, with MF_PKT_FROM_VPN set, which this does. Fragments are never claimed. */
 bool mf_host_claims(const struct mf_host *h, struct mf_pkt *p);
 
 /* The routes have changed: marks sessions whose route leads elsewhere now; with `close` ends them (TCP:

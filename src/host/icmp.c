@@ -76,32 +76,31 @@ void mf_host_icmp_about(struct mf_host *h, const struct mf_session *s, const str
 
 /* ---- From apps ----------------------------------------------------------------------------------- */
 
-/* The key of the session that sent the quoted packet: its ends are the other way round. */
-static bool quoted_key(const struct mf_pkt *q, struct mf_flow_key *k)
+/* Its ends are the other way round. TCP and UDP have the ports in the same place. */
+bool mf_host_quoted_key(const struct mf_pkt *p, const struct mf_pkt *q, struct mf_flow_key *k)
 {
 	const uint8_t *l4 = q->data + q->l4_off; /* 8 bytes */
-	bool v4 = q->ip_version == 4;
+	bool v4 = q->ip_version == 4, ours = p->flags & MF_PKT_FROM_VPN;
+	bool tcp = q->l4_proto == MF_IPPROTO_TCP, udp = q->l4_proto == MF_IPPROTO_UDP;
 
 	memset(k, 0, sizeof(*k));
 	k->family = v4 ? MF_AF_IP4 : MF_AF_IP6;
 	k->proto = q->l4_proto;
-	memcpy(k->src, mf_ip_dst_bytes(q), v4 ? 4 : 16);
-	switch (q->l4_proto) {
-	case MF_IPPROTO_TCP:
+	k->side = ours ? MF_SIDE_OURS : MF_SIDE_APP;
+	if (!tcp && ours)
+		k->hop = (uint8_t)p->next_hop;
+	if (tcp || !ours)
+		memcpy(k->src, mf_ip_dst_bytes(q), v4 ? 4 : 16);
+	if (tcp || ours)
 		memcpy(k->dst, mf_ip_src_bytes(q), v4 ? 4 : 16);
-		k->sport = mf_load_be16(l4 + offsetof(struct mf_tcp_hdr, dport));
-		k->dport = mf_load_be16(l4 + offsetof(struct mf_tcp_hdr, sport));
+	if (tcp || udp) {
+		k->sport = tcp || !ours ? mf_load_be16(l4 + offsetof(struct mf_udp_hdr, dport)) : 0;
+		k->dport = tcp || ours ? mf_load_be16(l4 + offsetof(struct mf_udp_hdr, sport)) : 0;
 		return true;
-	case MF_IPPROTO_UDP:
-		k->sport = mf_load_be16(l4 + offsetof(struct mf_udp_hdr, dport));
-		return true;
-	case MF_IPPROTO_ICMP:
-	case MF_IPPROTO_ICMP6:
-		k->sport = mf_load_be16(l4 + offsetof(struct mf_icmp_hdr, rest));
-		return l4[0] == (v4 ? MF_ICMP4_ECHO_REPLY : MF_ICMP6_ECHO_REPLY);
-	default:
-		return false;
 	}
+	k->sport = mf_load_be16(l4 + offsetof(struct mf_icmp_hdr, rest));
+	return !ours && q->l4_proto == (v4 ? MF_IPPROTO_ICMP : MF_IPPROTO_ICMP6) &&
+	       l4[0] == (v4 ? MF_ICMP4_ECHO_REPLY : MF_ICMP6_ECHO_REPLY);
 }
 
 /* Whoever sent the packet gets the error: it must be addressed to the quoted source. */
@@ -116,14 +115,19 @@ static void apply(struct mf_host *h, struct mf_session *s, const struct mf_pkt *
 {
 	uint32_t mtu = mf_icmp_path_mtu(p);
 
-	mf_count(&h->count.icmp_from_app, 1);
+	bool ours = s->flow.key.side == MF_SIDE_OURS;
+
+	if (!ours)
+		mf_count(&h->count.icmp_from_app, 1);
 	if (s->facts.proto == MF_IPPROTO_TCP)
 		mf_session_tcp_icmp(h, s, p, q);
+	else if (ours)
+		mf_vpn_dgram_icmp(s, p, q);
 	else if (mtu)
 		mf_datagram_path_mtu(s, mtu);
 }
 
-static void error_from_app(struct mf_host *h, struct mf_pkt *p)
+static void take_error(struct mf_host *h, struct mf_pkt *p)
 {
 	size_t at = p->l4_off + sizeof(struct mf_icmp_hdr);
 	struct mf_session *s;
@@ -135,7 +139,7 @@ static void error_from_app(struct mf_host *h, struct mf_pkt *p)
 		mf_host_drop(h, p, MF_DROP_L4_TRUNCATED);
 		return;
 	}
-	if (!is_about_us(p, &q) || !quoted_key(&q, &k)) {
+	if (!is_about_us(p, &q) || !mf_host_quoted_key(p, &q, &k)) {
 		mf_host_drop(h, p, MF_DROP_ICMP_UNMATCHED);
 		return;
 	}
@@ -175,10 +179,10 @@ static void input(struct mf_host *h, struct mf_datagram_batch *b, struct mf_pkt 
 
 	if (why)
 		mf_host_drop(h, p, why);
-	else if (type == (v4 ? MF_ICMP4_ECHO : MF_ICMP6_ECHO))
+	else if (type == (v4 ? MF_ICMP4_ECHO : MF_ICMP6_ECHO) && !(p->flags & MF_PKT_FROM_VPN))
 		mf_datagram_input(h, b, &mf_datagram_echo, p, 0);
 	else if (mf_icmp_is_error(p->ip_version, type))
-		error_from_app(h, p);
+		take_error(h, p);
 	else if (type == (v4 ? MF_ICMP4_ECHO_REPLY : MF_ICMP6_ECHO_REPLY))
 		mf_host_drop(h, p, MF_DROP_ICMP_UNMATCHED); /* nobody can have asked */
 	else

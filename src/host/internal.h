@@ -41,6 +41,7 @@ struct mf_session {
 	struct mf_source *source;                /* that it counts in; NULL in TIME-WAIT */
 	uint64_t rate_bytes_up, rate_bytes_down; /* totals when facts.rate_* were taken */
 	bool half_open;                          /* counts in its source's half_open */
+	bool inner; /* of our own, for a session that is seen and counted itself */
 	union {
 		struct {
 			struct mf_tcp conn;
@@ -50,13 +51,21 @@ struct mf_session {
 			bool read_blocked, write_blocked; /* the outbound said "no more" */
 			bool bulk; /* reads bring so much that it is worth a large packet */
 			bool shut; /* stream_shutdown has been called */
-			struct mf_stream *user; /* vpn.c: whom the connection is for */
+			struct mf_stream *user; /* vpn_stream.c: whom the connection is for */
 		} tcp;
 		struct { /* UDP and echo: datagram.c */
 			struct mf_dgram dgram;
 			struct mf_endpoint remote[4]; /* the last ones; family 0: none */
 			uint32_t mtu;                 /* of the way to the app, 0: as the TUN's */
 		} datagram;
+		struct { /* vpn_dgram.c: datagrams of our own */
+			struct mf_dgram *user;
+			struct mf_pkt *first, **last; /* received, and not asked for yet */
+			uint32_t n;
+			uint32_t mtu; /* of packets inside the VPN */
+			uint32_t n_errors;
+			struct mf_dgram_error error[4]; /* what does not fit is forgotten */
+		} own;
 	};
 };
 
@@ -83,7 +92,7 @@ struct mf_host {
 	struct mf_session_list time_wait; /* oldest first: they go when room is short */
 	struct mf_timer starved_timer, reass_timer;
 	uint32_t strays; /* with one worker; else `owners` counts them */
-	uint32_t n_own;  /* connections of our own, through VPNs */
+	uint32_t n_own;  /* sessions of our own, through VPNs */
 	struct mf_sources *sources;
 	bool own_sources;
 	struct mf_reass *reass;
@@ -102,10 +111,12 @@ bool mf_host_key(const struct mf_pkt *p, struct mf_flow_key *k);
  * (app, dst, hop, started, kind, state) and nothing else. */
 struct mf_session *mf_host_session(struct mf_host *h, struct mf_pkt *p, bool may_open,
 				   const struct mf_session_ops *ops, bool *fresh);
-/* A session that we begin ourselves: in the table and counted, its ends and kind not filled in. NULL: the key
- * is in use, here or on another worker, or the table is full. */
+/* A session that we begin ourselves: in the table, its ends and kind not filled in; counted, unless it is an
+ * inner one. NULL: the key is in use, here or on another worker, or the table is full. */
 struct mf_session *mf_host_own_session(struct mf_host *h, const struct mf_flow_key *k, uint32_t hop,
-				       const struct mf_session_ops *ops);
+				       const struct mf_session_ops *ops, bool inner);
+/* Is there a session with this key, here or perhaps on another worker? */
+bool mf_host_knows(const struct mf_host *h, const struct mf_flow_key *k);
 /* Drops p, with a reset before if it is TCP and may have one. */
 void mf_host_refuse(struct mf_host *h, struct mf_pkt *p, enum mf_drop reason);
 /* The whole packet if p is no fragment or the last one missing, else NULL. */
@@ -192,12 +203,19 @@ bool mf_session_tcp_gives_way(const struct mf_session *s, const struct mf_pkt *p
 void mf_session_tcp_icmp(struct mf_host *h, struct mf_session *s, const struct mf_pkt *error,
 			 const struct mf_pkt *quoted);
 
-/* ---- vpn.c --------------------------------------------------------------------------------------- */
+/* ---- vpn.c, vpn_dgram.c --------------------------------------------------------------------------- */
 
 /* A segment of a connection of our own: into its VPN. */
-void mf_session_vpn_emit(struct mf_host *h, struct mf_session *s, struct mf_pkt *p);
+void mf_session_vpn_emit(struct mf_session *s, struct mf_pkt *p);
+/* A checked UDP packet that came out of a VPN for a port of ours. */
+void mf_vpn_dgram_input(struct mf_host *h, struct mf_pkt *p);
+/* An ICMP error about a datagram of ours: `quoted`, as mf_ip_quoted has read it. */
+void mf_vpn_dgram_icmp(struct mf_session *s, const struct mf_pkt *error, const struct mf_pkt *quoted);
 
 /* ---- icmp.c -------------------------------------------------------------------------------------- */
+
+/* The key of the session that has sent the packet q that an ICMP error in p quotes. false: none can have. */
+bool mf_host_quoted_key(const struct mf_pkt *p, const struct mf_pkt *q, struct mf_flow_key *k);
 
 /* To the app: an ICMP error about a packet that it has sent. `quote` is the start of that packet as the app
  * sent it: IP header and at least 8 bytes; `offender` as source, family 0: the packet's destination. Limited

@@ -70,6 +70,16 @@ void mf_host_other(struct mf_host *h, struct mf_pkt *p)
 
 /* ---- Keys ------------------------------------------------------------------------------------------ */
 
+static void put_src(const struct mf_pkt *p, struct mf_flow_key *k)
+{
+	memcpy(k->src, mf_ip_src_bytes(p), p->ip_version == 4 ? 4 : 16);
+}
+
+static void put_dst(const struct mf_pkt *p, struct mf_flow_key *k)
+{
+	memcpy(k->dst, mf_ip_dst_bytes(p), p->ip_version == 4 ? 4 : 16);
+}
+
 /* Only requests: what answers one does not come from an app's side. */
 static bool echo_key(const struct mf_pkt *p, size_t n, struct mf_flow_key *k)
 {
@@ -77,6 +87,7 @@ static bool echo_key(const struct mf_pkt *p, size_t n, struct mf_flow_key *k)
 
 	if (n < sizeof(*i) || i->type != (p->ip_version == 4 ? MF_ICMP4_ECHO : MF_ICMP6_ECHO))
 		return false;
+	put_src(p, k);
 	k->sport = (uint16_t)(mf_be32_get(i->rest) >> 16);
 	return true;
 }
@@ -87,7 +98,8 @@ static bool tcp_key(const struct mf_pkt *p, size_t n, struct mf_flow_key *k)
 
 	if (n < sizeof(*t))
 		return false;
-	memcpy(k->dst, mf_ip_dst_bytes(p), p->ip_version == 4 ? 4 : 16);
+	put_src(p, k);
+	put_dst(p, k);
 	k->sport = mf_be16_get(t->sport);
 	k->dport = mf_be16_get(t->dport);
 	return true;
@@ -99,7 +111,14 @@ static bool udp_key(const struct mf_pkt *p, size_t n, struct mf_flow_key *k)
 
 	if (n < sizeof(*u))
 		return false;
-	k->sport = mf_be16_get(u->sport);
+	if (k->side == MF_SIDE_APP) {
+		put_src(p, k);
+		k->sport = mf_be16_get(u->sport);
+	} else {
+		put_dst(p, k);
+		k->dport = mf_be16_get(u->dport);
+		k->hop = (uint8_t)p->next_hop;
+	}
 	return true;
 }
 
@@ -111,7 +130,6 @@ bool mf_host_key(const struct mf_pkt *p, struct mf_flow_key *k)
 	k->family = p->ip_version == 4 ? MF_AF_IP4 : MF_AF_IP6;
 	k->proto = p->l4_proto;
 	k->side = p->flags & MF_PKT_FROM_VPN ? MF_SIDE_OURS : MF_SIDE_APP;
-	memcpy(k->src, mf_ip_src_bytes(p), p->ip_version == 4 ? 4 : 16);
 	switch (p->l4_proto) {
 	case MF_IPPROTO_TCP:
 		return tcp_key(p, n, k);
@@ -152,18 +170,25 @@ bool mf_host_hand_over(struct mf_host *h, struct mf_pkt *p, uint64_t hash)
 	return h->owners && hand_over(h, p, mf_owners_find(h->owners, hash));
 }
 
-/* May this address open one more? Then it counts in *src. Our part of the table is full only if nothing in
- * it is in TIME-WAIT. */
+/* Our part of the table is full only if nothing in it is in TIME-WAIT. */
+static bool make_room(struct mf_host *h)
+{
+	if (mf_flow_count(h->table) < mf_flow_max(h->table))
+		return true;
+	if (!h->time_wait.first)
+		return false;
+	mf_session_end(h, h->time_wait.first, false);
+	return true;
+}
+
+/* May this address open one more? Then it counts in *src. */
 static enum mf_drop admit(struct mf_host *h, const struct mf_pkt *p, struct mf_source **src)
 {
 	struct mf_source_limits l = { h->cfg.max, h->cfg.per_source, h->cfg.half_open_per_source };
 	struct mf_addr a = mf_ip_src(p);
 
-	if (mf_flow_count(h->table) == mf_flow_max(h->table)) {
-		if (!h->time_wait.first)
-			return MF_DROP_SESSIONS_FULL;
-		mf_session_end(h, h->time_wait.first, false);
-	}
+	if (!make_room(h))
+		return MF_DROP_SESSIONS_FULL;
 	return mf_source_join(h->sources, &a, p->l4_proto == MF_IPPROTO_TCP, &l, src);
 }
 
@@ -184,12 +209,20 @@ static void fill_facts(struct mf_session *s, const struct mf_pkt *p)
 		f->dst.port = k->dport;
 }
 
-/* Takes a slot, and counts it. */
+static void count(struct mf_host *h, uint32_t hop_id)
+{
+	struct mf_hop_totals *hop = mf_host_hop_of(h, hop_id);
+
+	mf_count(&h->count.sessions, 1);
+	mf_count(&hop->sessions, 1);
+	mf_count(&hop->opened, 1);
+}
+
+/* Takes a slot. */
 static struct mf_session *enter(struct mf_host *h, const struct mf_flow_key *k, uint64_t hash,
 				const struct mf_session_ops *ops, uint32_t hop_id)
 {
 	struct mf_session *s = mf_flow_add(h->table, k, hash);
-	struct mf_hop_totals *hop = mf_host_hop_of(h, hop_id);
 
 	if (!s)
 		return NULL;
@@ -200,10 +233,8 @@ static struct mf_session *enter(struct mf_host *h, const struct mf_flow_key *k, 
 	s->facts.ref = s->flow.ref;
 	s->facts.proto = k->proto;
 	s->facts.hop = hop_id;
+	s->facts.rule = UINT32_MAX;
 	s->facts.started = s->facts.last = s->facts.rate_at = h->now;
-	mf_count(&h->count.sessions, 1);
-	mf_count(&hop->sessions, 1);
-	mf_count(&hop->opened, 1);
 	return s;
 }
 
@@ -213,6 +244,7 @@ static struct mf_session *begin(struct mf_host *h, const struct mf_pkt *p,
 {
 	struct mf_session *s = enter(h, k, hash, ops, p->next_hop);
 
+	count(h, p->next_hop);
 	fill_facts(s, p);
 	s->source = src;
 	s->half_open = k->proto == MF_IPPROTO_TCP;
@@ -221,19 +253,28 @@ static struct mf_session *begin(struct mf_host *h, const struct mf_pkt *p,
 }
 
 struct mf_session *mf_host_own_session(struct mf_host *h, const struct mf_flow_key *k, uint32_t hop,
-				       const struct mf_session_ops *ops)
+				       const struct mf_session_ops *ops, bool inner)
 {
 	uint64_t hash = mf_flow_hash_key(h->table, k);
 	struct mf_session *s;
 
-	if (mf_flow_find(h->table, k, hash))
+	if (mf_flow_find(h->table, k, hash) || !make_room(h))
 		return NULL;
 	if (h->owners && mf_owners_claim(h->owners, hash, h->worker) != (int)h->worker)
 		return NULL;
 	s = enter(h, k, hash, ops, hop);
-	if (!s && h->owners)
-		mf_owners_release(h->owners, hash, h->worker);
+	s->inner = inner;
+	if (!inner)
+		count(h, hop);
 	return s;
+}
+
+bool mf_host_knows(const struct mf_host *h, const struct mf_flow_key *k)
+{
+	uint64_t hash = mf_flow_hash_key(h->table, k);
+
+	return mf_flow_find(h->table, k, hash) ||
+	       (h->owners && mf_owners_find(h->owners, hash) != MF_OWNER_NONE);
 }
 
 struct mf_session *mf_host_session(struct mf_host *h, struct mf_pkt *p, bool may_open,

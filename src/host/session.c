@@ -85,7 +85,8 @@ void mf_session_publish(struct mf_session *s)
 		f->rate_down = per_second(f->bytes_down - s->rate_bytes_down, span);
 		begin_rates(s, now);
 	}
-	mf_session_write_facts(&s->pub, f);
+	if (!s->inner)
+		mf_session_write_facts(&s->pub, f);
 }
 
 /* ---- Traffic --------------------------------------------------------------------------------------- */
@@ -251,6 +252,8 @@ static mf_nsec idle_at(const struct mf_session *s)
 {
 	mf_nsec at = s->facts.last + mf_session_timeout(s->host, s);
 
+	if (s->flow.key.side == MF_SIDE_OURS && s->facts.kind != MF_SESSION_TCP)
+		return MF_NEVER; /* its user knows when it is done */
 	return s->half_open ? mf_min(at, s->facts.started + HALF_OPEN_SECONDS * MF_SEC) : at;
 }
 
@@ -324,8 +327,10 @@ void mf_session_free(struct mf_host *h, struct mf_session *s)
 	mf_session_set_stray(h, s, false);
 	if (h->owners)
 		mf_owners_release(h->owners, s->flow.hash, h->worker);
-	mf_uncount(&h->count.sessions, 1);
-	mf_uncount(&mf_host_hop_of(h, s->facts.hop)->sessions, 1);
+	if (!s->inner) {
+		mf_uncount(&h->count.sessions, 1);
+		mf_uncount(&mf_host_hop_of(h, s->facts.hop)->sessions, 1);
+	}
 	s->facts.state = MF_SESSION_FREE;
 	mf_session_write_facts(&s->pub, &s->facts);
 	mf_flow_remove(h->table, s);

@@ -50,7 +50,10 @@ static void input(struct mf_host *h, struct mf_datagram_batch *b, struct mf_pkt 
 		mf_host_drop(h, p, why);
 		return;
 	}
-	mf_datagram_input(h, b, &mf_datagram_udp, p, mf_be16_get(u->dport));
+	if (MF_UNLIKELY(p->flags & MF_PKT_FROM_VPN))
+		mf_vpn_dgram_input(h, p);
+	else
+		mf_datagram_input(h, b, &mf_datagram_udp, p, mf_be16_get(u->dport));
 }
 
 void mf_host_udp(struct mf_host *h, struct mf_pkt **pkts, uint32_t n)
@@ -89,9 +92,10 @@ static void set_offload(struct mf_pkt *p, uint32_t payload)
 	p->segments = 1;
 }
 
-static bool wrap(const struct mf_session *s, struct mf_pkt *p)
+bool mf_datagram_wrap_udp(struct mf_pkt *p, const struct mf_endpoint *from,
+			  const struct mf_endpoint *to)
 {
-	bool v4 = s->flow.key.family == MF_AF_IP4;
+	bool v4 = to->addr.family == MF_AF_IP4;
 	uint32_t payload = p->len;
 	struct mf_udp_hdr *u;
 
@@ -101,13 +105,18 @@ static bool wrap(const struct mf_session *s, struct mf_pkt *p)
 	p->len += (uint32_t)sizeof(*u);
 	u = (void *)p->data;
 	*u = (struct mf_udp_hdr){
-		.sport = mf_be16_of(p->remote.port),
-		.dport = mf_be16_of(s->facts.app.port),
+		.sport = mf_be16_of(from->port),
+		.dport = mf_be16_of(to->port),
 		.len = mf_be16_of((uint16_t)p->len),
 	};
-	mf_reply_wrap(p, &p->remote.addr, &s->facts.app.addr, MF_IPPROTO_UDP, p->tos, p->ttl);
+	mf_reply_wrap(p, &from->addr, &to->addr, MF_IPPROTO_UDP, p->tos, p->ttl);
 	set_offload(p, payload);
 	return true;
+}
+
+static bool wrap(const struct mf_session *s, struct mf_pkt *p)
+{
+	return mf_datagram_wrap_udp(p, &p->remote, &s->facts.app);
 }
 
 static void quote(const struct mf_session *s, const struct mf_dgram_error *e, uint8_t l4[8])

@@ -3,6 +3,7 @@
 
 #include <stdio.h>
 
+#include "nodes/host_port.h"
 #include "nodes/worker.h"
 
 enum { LOANS = 256 };
@@ -71,7 +72,8 @@ static void go_on(struct mf_worker *w, struct mf_pkt *p, const struct mf_pkt *lo
 	uint8_t from_vpn = loan->flags & MF_PKT_FROM_VPN;
 
 	p->flags |= from_vpn;
-	mf_graph_put(&w->graph, from_vpn ? w->host_tcp : w->route_lookup, p);
+	p->next_hop = loan->next_hop;
+	mf_graph_put(&w->graph, from_vpn ? mf_host_port_node(w, p) : w->route_lookup, p);
 }
 
 static void give_back(struct mf_worker *w, const struct loan *loan)

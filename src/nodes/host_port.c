@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "nodes/host_port.h"
 
+#include "wire/ip.h"
+
 static void end_hold(struct mf_worker *w, uint32_t wire)
 {
 	mf_uncount(&w->graph.ledger.held, wire);
@@ -116,4 +118,16 @@ void mf_host_port_give(struct mf_worker *w, struct mf_pkt **pkts, uint32_t n)
 			mf_trace_note(w->graph.trace, pkts[i], w->snap->hop[pkts[i]->next_hop].name);
 	}
 	mf_count(&w->graph.ledger.held, wire);
+}
+
+struct mf_node *mf_host_port_node(const struct mf_worker *w, const struct mf_pkt *p)
+{
+	switch (p->l4_proto) {
+	case MF_IPPROTO_TCP:
+		return w->host_tcp;
+	case MF_IPPROTO_UDP:
+		return w->host_udp;
+	default:
+		return w->host_icmp;
+	}
 }

@@ -18,4 +18,7 @@ struct mf_host_port mf_host_port_of(struct mf_worker *w);
 /* Packets of a frame are on their way into the host: before it gets them. */
 void mf_host_port_give(struct mf_worker *w, struct mf_pkt **pkts, uint32_t n);
 
+/* The node that takes what came out of a VPN and the host claims. */
+struct mf_node *mf_host_port_node(const struct mf_worker *w, const struct mf_pkt *p);
+
 #endif

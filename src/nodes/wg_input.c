@@ -8,6 +8,7 @@
  * does anything else look at it, in this order: replay window, keepalive, congestion mark, source
  * address, merging.
  */
+#include "nodes/host_port.h"
 #include "nodes/worker.h"
 
 #include "proto/wg/keypair.h"
@@ -16,7 +17,7 @@
 #include "wire/mss.h"
 #include "wire/nat.h"
 
-enum { NEXT_TUN_OUTPUT, NEXT_HOST_TCP, NEXT_DROP };
+enum { NEXT_TUN_OUTPUT, NEXT_HOST_TCP, NEXT_HOST_UDP, NEXT_HOST_ICMP, NEXT_DROP };
 
 /* One message ends; a trace shows of its datagram why. */
 static void lose(struct mf_worker *w, struct mf_pkt *from, enum mf_drop reason)
@@ -341,7 +342,6 @@ static void translate(const struct mf_snapshot *snap, const struct mf_next_hop *
 void mf_open_flush(struct mf_worker *w)
 {
 	struct mf_node *tun = mf_node_next(&w->graph, w->wg_input, NEXT_TUN_OUTPUT);
-	struct mf_node *ours = mf_node_next(&w->graph, w->wg_input, NEXT_HOST_TCP);
 	struct mf_pkt *out[MF_JOB_PACKETS];
 	size_t n;
 
@@ -356,7 +356,10 @@ void mf_open_flush(struct mf_worker *w)
 			}
 			mf_mss_clamp(out[i], hop->path_mtu);
 			translate(w->snap, hop, out[i]);
-			mf_graph_put(&w->graph, mf_host_claims(w->stack, out[i]) ? ours : tun,
+			out[i]->next_hop = (uint32_t)(hop - w->snap->hop);
+			mf_graph_put(&w->graph,
+				     mf_host_claims(w->stack, out[i]) ? mf_host_port_node(w, out[i])
+								      : tun,
 				     out[i]);
 		}
 	} while (n == MF_ARRAY_LEN(out));
@@ -365,6 +368,10 @@ void mf_open_flush(struct mf_worker *w)
 const struct mf_node_def mf_node_wg_input = {
 	.name = "wg-input",
 	.run = wg_input_run,
-	.next = { [NEXT_TUN_OUTPUT] = "tun-output", [NEXT_HOST_TCP] = "host-tcp", [NEXT_DROP] = "drop" },
+	.next = { [NEXT_TUN_OUTPUT] = "tun-output",
+		  [NEXT_HOST_TCP] = "host-tcp",
+		  [NEXT_HOST_UDP] = "host-udp",
+		  [NEXT_HOST_ICMP] = "host-icmp",
+		  [NEXT_DROP] = "drop" },
 	.does = "opens data messages, checks replay and source, merges; handshakes go to control",
 };

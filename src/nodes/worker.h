@@ -100,8 +100,8 @@ struct mf_shared {
 struct mf_worker {
 	struct mf_graph graph;
 	/* Nodes that packets are put to from outside. */
-	struct mf_node *route_lookup, *host_tcp, *wg_output, *wg_input, *host_input, *udp_output,
-		*tun_output, *drop;
+	struct mf_node *route_lookup, *host_tcp, *host_udp, *host_icmp, *wg_output, *wg_input,
+		*host_input, *udp_output, *tun_output, *drop;
 	struct mf_pkt_pool *pool;
 	struct mf_aead *aead;
 	const struct mf_snapshot *snap; /* for this pass */

@@ -104,7 +104,7 @@ static void deliver(struct netapps *n, struct testnet_item *i)
 
 	MF_ASSERT(mf_ip_input(p) == MF_DROP_NONE && p->len == i->len);
 	MF_ASSERT(p->flags & MF_PKT_NEEDS_CSUM || p->l4_proto == MF_IPPROTO_ICMP ||
-		  mf_ip_l4_csum_ok(p));
+		  mf_ip_is_fragment(p) || mf_ip_l4_csum_ok(p));
 	a = app_of(n, p);
 	if (!a && accept_app(n, p)) {
 		mf_pkt_free(p);
