@@ -1,14 +1,13 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
  * check - what only shows when the whole profile is there: keys from files, names that must differ,
- * names that must exist. Every complaint is an error; a profile that passes can be run.
+ * names that must exist. Every complaint is an error; a profile that passes can be run. Here are the
+ * tunnel and the interfaces; check_sets.c, check_routes.c and check_dns.c have the rest.
  */
 #include "config/errors.h"
 #include "config/file.h"
 #include "config/load.h"
 #include "crypto/x25519.h"
-
-static const char *const reserved[] = { "direct", "drop", "reject" };
 
 /* Two keys for one thing: the secret itself, and a file that holds it. */
 struct secret {
@@ -155,8 +154,8 @@ static void check_name(struct mf_loader *l, uint32_t index)
 
 	if (!i->name)
 		return;
-	for (size_t j = 0; j < MF_ARRAY_LEN(reserved); j++)
-		if (!strcmp(i->name, reserved[j]))
+	for (size_t j = 0; j < MF_LOAD_BUILT_IN; j++)
+		if (!strcmp(i->name, mf_load_built_in[j]))
 			mf_config_error(l->errs, pos,
 					"`%s` is the name of a built-in target; choose another",
 					i->name);
@@ -214,116 +213,6 @@ static void check_interface(struct mf_loader *l, uint32_t index)
 		check_peer(l, i, p);
 }
 
-static void read_set_files(struct mf_loader *l, struct mf_config_cidr_set *set)
-{
-	struct mf_config_pos pos = mf_load_pos(&set->src, "files");
-
-	set->n_inline = set->cidrs.n;
-	for (uint32_t i = 0; i < set->n_files && !(l->flags & MF_CONFIG_NO_FILES); i++) {
-		const char *path = mf_load_path(l, set->files[i]);
-		uint32_t before = set->cidrs.n;
-		struct mf_errbuf why;
-		struct mf_file f;
-
-		if (!path)
-			return;
-		if (mf_file_read(path, MF_CONFIG_MAX_SET_BYTES, l->arena, &f, &why)) {
-			mf_config_error(l->errs, pos, "`files`: %s", why.text);
-			continue;
-		}
-		mf_file_parse_prefixes(&f, path, MF_CONFIG_MAX_PREFIXES - l->n_prefixes + before,
-				       l->arena, &set->cidrs, l->errs);
-		l->n_prefixes += set->cidrs.n - before;
-	}
-}
-
-static void find_set(struct mf_loader *l, struct mf_config_route *r)
-{
-	struct mf_config_nearest near = { .word = r->cidr_set_name };
-	char quoted[MF_CONFIG_QUOTE_LEN], hint[MF_CONFIG_HINT_LEN];
-
-	for (uint32_t i = 0; i < l->cfg->n_cidr_sets; i++) {
-		const struct mf_config_cidr_set *set = &l->cfg->cidr_sets[i];
-
-		if (!strcmp(set->name, r->cidr_set_name)) {
-			r->cidr_set = set;
-			return;
-		}
-		mf_config_nearest_try(&near, set->name);
-	}
-	/* a set that is there but is no section has its own error */
-	if (mf_yaml_get(mf_yaml_get(l->cfg->src.node, "cidr_sets"), r->cidr_set_name))
-		return;
-	mf_config_error(l->errs, mf_load_pos(&r->src, "cidr_set"),
-			"no set in `cidr_sets` is called %s%s",
-			mf_config_quote(r->cidr_set_name, quoted),
-			near.name ? mf_config_nearest_hint(&near, hint) : "; add it there");
-}
-
-static bool is_later_interface(const struct mf_loader *l, const char *name)
-{
-	for (const struct mf_later_interface *i = l->later; i; i = i->next)
-		if (!strcmp(i->name, name))
-			return true;
-	return false;
-}
-
-static void find_target(struct mf_loader *l, struct mf_config_route *r)
-{
-	struct mf_config_nearest near = { .word = r->to };
-	char quoted[MF_CONFIG_QUOTE_LEN], hint[MF_CONFIG_HINT_LEN];
-	struct mf_config_pos pos = mf_load_pos(&r->src, "to");
-
-	if (!strcmp(r->to, "drop")) {
-		r->action = MF_CONFIG_TO_DROP;
-		return;
-	}
-	if (!strcmp(r->to, "reject")) {
-		r->action = MF_CONFIG_TO_REJECT;
-		return;
-	}
-	if (!strcmp(r->to, "direct")) {
-		r->action = MF_CONFIG_TO_DIRECT;
-		return;
-	}
-	for (uint32_t i = 0; i < l->cfg->n_interfaces; i++) {
-		const char *name = l->cfg->interfaces[i].name;
-
-		if (!name)
-			continue;
-		if (!strcmp(name, r->to)) {
-			r->action = MF_CONFIG_TO_INTERFACE;
-			r->interface = i;
-			return;
-		}
-		mf_config_nearest_try(&near, name);
-	}
-	for (size_t i = 0; i < MF_ARRAY_LEN(reserved); i++)
-		mf_config_nearest_try(&near, reserved[i]);
-	if (!is_later_interface(l, r->to))
-		mf_config_error(l->errs, pos, "no interface is called %s%s",
-				mf_config_quote(r->to, quoted), mf_config_nearest_hint(&near, hint));
-}
-
-static void check_route(struct mf_loader *l, struct mf_config_route *r)
-{
-	static const char *const criteria[] = { "cidr", "cidr_set", "domain_set" };
-	unsigned n = 0;
-
-	for (size_t i = 0; i < MF_ARRAY_LEN(criteria); i++)
-		n += mf_load_has(&r->src, criteria[i]);
-	if (n == 0)
-		mf_config_error(l->errs, r->src.pos,
-				"a route needs a criterion; add `cidr: …` or `cidr_set: …`");
-	if (n > 1)
-		mf_config_error(l->errs, r->src.pos,
-				"a route has one criterion, this has %u; make %u routes of it", n, n);
-	if (r->cidr_set_name)
-		find_set(l, r);
-	if (r->to)
-		find_target(l, r);
-}
-
 /* Our own sockets would go round in the tunnel for ever. */
 static void check_direct(struct mf_loader *l)
 {
@@ -345,10 +234,9 @@ void mf_load_check(struct mf_loader *l)
 	check_addresses(l, &cfg->tunnel.addresses);
 	for (uint32_t i = 0; i < cfg->n_interfaces; i++)
 		check_interface(l, i);
-	for (uint32_t i = 0; i < cfg->n_cidr_sets; i++)
-		read_set_files(l, &cfg->cidr_sets[i]);
-	for (uint32_t i = 0; i < cfg->app_routing.n_routes; i++)
-		check_route(l, &cfg->app_routing.routes[i]);
+	mf_load_check_sets(l);
+	mf_load_check_routes(l);
+	mf_load_check_dns(l);
 	/* half-read routes would only repeat what has been said */
 	if (!mf_load_failed(l))
 		mf_load_rules(l);

@@ -197,11 +197,11 @@ struct mf_config_app_routing {
 	bool enabled;                   /* false too when the section is left out */
 	struct mf_config_route *routes; /* in the order of the profile */
 	uint32_t n_routes;
-	/* Who resolves names that are in no domain set: MF_CONFIG_TO_DIRECT (direct_servers), _INTERFACE (vpn_servers
-	 * through it), or _DROP and _REJECT: nobody. */
+	/* Who resolves names that are in no domain set: with MF_CONFIG_TO_DIRECT dns.direct_servers, with
+	 * _INTERFACE dns.vpn_servers through it, with _DROP and _REJECT nobody. */
 	const char *dns_fallback; /* as written */
 	enum mf_config_action fallback;
-	uint32_t fallback_interface;
+	uint32_t fallback_interface; /* index into interfaces[], valid with MF_CONFIG_TO_INTERFACE */
 	/* Settling by the name that a session shows. */
 	bool settle;
 	uint32_t settle_wait_ms;
@@ -210,24 +210,31 @@ struct mf_config_app_routing {
 	uint32_t max_learned; /* addresses */
 };
 
-/* An upstream server: "1.1.1.1", "9.9.9.9:5353", "tcp://…", "tls://1.1.1.1#cloudflare-dns.com", "tls://dns.example:853",
- * "https://dns.example/dns-query"; with `bootstrap` addresses where it is written as a map {url:, bootstrap: […]}. */
 enum mf_config_dns_scheme {
 	MF_CONFIG_DNS_UDP,
 	MF_CONFIG_DNS_TCP,
 	MF_CONFIG_DNS_TLS,
-	MF_CONFIG_DNS_HTTPS
+	MF_CONFIG_DNS_HTTPS,
 };
+
+enum {
+	MF_CONFIG_DNS_ADDRS = 4,   /* of one server */
+	MF_CONFIG_DNS_SERVERS = 8, /* of one group */
+	MF_CONFIG_DNS_HOST_ADDRS = 16,
+};
+
+/* An upstream server (config/server.h has the text form). */
 struct mf_config_dns_server {
 	struct mf_config_pos pos;
-	const char *text;
+	const char *text; /* as written */
 	enum mf_config_dns_scheme scheme;
-	const char *name;           /* host name of certificate and SNI; NULL: the address */
-	const char *path;           /* https */
-	struct mf_endpoint addr[4]; /* with port */
-	uint32_t n_addrs; /* 0: the name must be resolved (by the first plain server of its group or by direct_servers) */
+	const char *name; /* of certificate and SNI, no last dot; NULL: the address */
+	const char *path; /* https only */
+	struct mf_endpoint addr[MF_CONFIG_DNS_ADDRS]; /* with port */
+	uint32_t n_addrs; /* 0: `name` must be resolved, by its group or by direct_servers */
 	uint16_t port;
 };
+
 struct mf_config_dns_servers {
 	struct mf_config_dns_server *v;
 	uint32_t n;
@@ -235,8 +242,9 @@ struct mf_config_dns_servers {
 
 struct mf_config_dns_listen {
 	struct mf_config_pos pos;
-	struct mf_endpoint at;
-	bool in_tunnel; /* an address inside the tunnel's prefixes that is not the machine's own: answered in the packet core */
+	struct mf_endpoint at; /* 0.0.0.0 and [::]: every address of the machine */
+	/* In one of the tunnel's prefixes, but not the machine's own: answered in the packet core. */
+	bool in_tunnel;
 };
 
 struct mf_config_dns_host {
@@ -246,44 +254,49 @@ struct mf_config_dns_host {
 	uint32_t n_addrs;
 };
 
+/* How names that are routed to drop or reject are answered. */
 enum mf_config_block {
 	MF_CONFIG_BLOCK_NXDOMAIN,
 	MF_CONFIG_BLOCK_ZERO,
 	MF_CONFIG_BLOCK_REFUSED,
-	MF_CONFIG_BLOCK_ROUTE
+	MF_CONFIG_BLOCK_ROUTE,
 };
+
 /* How the machine's own resolver is pointed at us. */
 enum mf_config_dns_system {
 	MF_CONFIG_DNS_SYSTEM_OFF,
 	MF_CONFIG_DNS_SYSTEM_AUTO,
 	MF_CONFIG_DNS_SYSTEM_RESOLVED,
-	MF_CONFIG_DNS_SYSTEM_RESOLV_CONF
+	MF_CONFIG_DNS_SYSTEM_RESOLV_CONF,
 };
 
 struct mf_config_dns {
 	struct mf_config_src src;
-	struct mf_config_dns_servers vpn_servers, direct_servers;
+	/* There is a DNS server: the section is there, or a route of app routing names a domain set. */
+	bool enabled;
+	struct mf_config_dns_servers vpn_servers, direct_servers; /* with app routing */
 	struct mf_config_dns_servers servers; /* without app routing: all there is */
 	struct mf_config_dns_listen *listen;
 	uint32_t n_listen;
-	bool hijack;                      /* every port 53 that enters the tunnel */
-	enum mf_config_dns_system system; /* auto (the default with auto_route), off, resolved, resolv.conf */
+	bool hijack; /* every port 53 that enters the tunnel */
+	enum mf_config_dns_system system;
 	enum mf_config_block block_answer;
-	uint32_t block_ttl;
-	struct mf_config_dns_host *hosts;
+	uint32_t block_ttl;               /* seconds */
+	struct mf_config_dns_host *hosts; /* no name twice */
 	uint32_t n_hosts;
-	uint32_t hosts_ttl;
+	uint32_t hosts_ttl; /* seconds */
 	bool rebind_protection;
-	const char **rebind_allow;
+	const char **rebind_allow; /* names, lower-case ASCII, no last dot; and all below them */
 	uint32_t n_rebind_allow;
-	bool strip_aaaa;     /* where the interface of a name has no IPv6 address */
-	bool mix_case;       /* 0x20 */
-	const char *ca_file; /* NULL: the system's store */
-	uint32_t timeout_ms; /* of a question, all tries together */
+	bool strip_aaaa;               /* where the interface of a name has no IPv6 address */
+	bool mix_case;                 /* 0x20 */
+	const char *ca_file, *ca_path; /* as written, and to be opened; NULL: the system's store */
+	uint32_t timeout_ms;           /* of a question, all tries together */
 	uint64_t cache_bytes;
 	uint32_t ttl_min, ttl_max, negative_ttl_max, stale; /* seconds; stale 0: never */
 	bool prefetch;
-	const char *cache_file; /* path, kept over a restart; NULL: not */
+	/* As written, and to be opened: the cache is kept there over a restart; NULL: nowhere. */
+	const char *cache_file, *cache_path;
 	bool log_queries;
 };
 

@@ -73,6 +73,19 @@ mf_err mf_file_read(const char *path, size_t max, struct mf_config_arena *arena,
 	return err;
 }
 
+mf_err mf_file_check(const char *path, struct mf_errbuf *why)
+{
+	struct stat st;
+	char buf[128];
+
+	if (stat(path, &st) < 0 || access(path, R_OK) < 0)
+		return mf_fail(why, errno == ENOENT ? MF_E_NOT_FOUND : MF_E_SYSTEM,
+			       "cannot open %s: %s", path, reason(errno, buf));
+	if (!S_ISREG(st.st_mode))
+		return mf_fail(why, MF_E_SYSTEM, "%s is not a file that can be read", path);
+	return MF_OK;
+}
+
 bool mf_file_is_shared(const struct mf_file *f)
 {
 	return f->mode & (S_IRGRP | S_IWGRP | S_IROTH | S_IWOTH);

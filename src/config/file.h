@@ -15,9 +15,12 @@ struct mf_file {
 	unsigned mode; /* permission bits; 0 if it is not a regular file */
 };
 
-/* Reads at most `max` bytes. MF_E_SYSTEM (and `why` says what to do), MF_E_RANGE: too long. */
+/* Reads at most `max` bytes. MF_E_NOT_FOUND and MF_E_SYSTEM (and `why` says what to do), MF_E_RANGE: too
+ * long. */
 MF_MUST_CHECK mf_err mf_file_read(const char *path, size_t max, struct mf_config_arena *arena,
 				  struct mf_file *out, struct mf_errbuf *why);
+/* MF_OK if it is a file that could be read; else as mf_file_read. */
+MF_MUST_CHECK mf_err mf_file_check(const char *path, struct mf_errbuf *why);
 /* True: others than the owner may read or write it. */
 bool mf_file_is_shared(const struct mf_file *f);
 

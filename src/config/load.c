@@ -3,22 +3,9 @@
  * load - a profile's tree to a struct mf_config: it is laid against the schema, section by section, and
  * every mismatch is an error of its own.
  */
-#include "config/load.h"
-
 #include "config/errors.h"
-#include "config/schema.h"
+#include "config/setter.h"
 #include "config/value.h"
-
-typedef void setter(struct mf_loader *l, const struct mf_field *f, const struct mf_yaml *node,
-		    void *section);
-
-static void load_section(struct mf_loader *l, const struct mf_schema *s, const struct mf_yaml *node,
-			 void *section);
-
-static void *at(void *section, size_t offset)
-{
-	return (char *)section + offset;
-}
 
 struct mf_config_pos mf_load_pos(const struct mf_config_src *src, const char *key)
 {
@@ -47,8 +34,7 @@ const char *mf_load_path(struct mf_loader *l, const char *written)
 	return path;
 }
 
-/* The text of a scalar, or NULL after an error. */
-static const char *scalar(struct mf_loader *l, const struct mf_field *f, const struct mf_yaml *node)
+const char *mf_load_scalar(struct mf_loader *l, const struct mf_field *f, const struct mf_yaml *node)
 {
 	char form[MF_FIELD_FORM_LEN];
 
@@ -69,8 +55,8 @@ static const char *scalar(struct mf_loader *l, const struct mf_field *f, const s
 	return node->text;
 }
 
-static void not_of_form(struct mf_loader *l, const struct mf_field *f, const struct mf_yaml *node,
-			const char *hint)
+void mf_load_not_of_form(struct mf_loader *l, const struct mf_field *f, const struct mf_yaml *node,
+			 const char *hint)
 {
 	char form[MF_FIELD_FORM_LEN], quoted[MF_CONFIG_QUOTE_LEN];
 
@@ -81,19 +67,19 @@ static void not_of_form(struct mf_loader *l, const struct mf_field *f, const str
 static void set_bool(struct mf_loader *l, const struct mf_field *f, const struct mf_yaml *node,
 		     void *section)
 {
-	const char *text = scalar(l, f, node);
+	const char *text = mf_load_scalar(l, f, node);
 
 	if (!text)
 		return;
 	if (node->plain && (!strcmp(text, "true") || !strcmp(text, "false")))
-		*(bool *)at(section, f->at) = text[0] == 't';
+		*(bool *)mf_load_at(section, f->at) = text[0] == 't';
 	else
-		not_of_form(l, f, node, node->plain ? "" : " in quotes");
+		mf_load_not_of_form(l, f, node, node->plain ? "" : " in quotes");
 }
 
 static void store(const struct mf_field *f, void *section, uint64_t n)
 {
-	void *p = at(section, f->at);
+	void *p = mf_load_at(section, f->at);
 
 	if (f->size == sizeof(uint16_t))
 		*(uint16_t *)p = (uint16_t)n;
@@ -103,10 +89,27 @@ static void store(const struct mf_field *f, void *section, uint64_t n)
 		*(uint64_t *)p = n;
 }
 
+static bool read_number(const struct mf_field *f, const char *text, uint64_t *n)
+{
+	switch (f->type) {
+	case MF_FIELD_BYTES:
+		return mf_value_bytes(text, n);
+	case MF_FIELD_MILLISECONDS:
+		return mf_value_time(text, n);
+	case MF_FIELD_SECONDS:
+		if (!mf_value_time(text, n) || *n % 1000)
+			return false;
+		*n /= 1000;
+		return true;
+	default:
+		return mf_value_number(text, n);
+	}
+}
+
 static void set_number(struct mf_loader *l, const struct mf_field *f, const struct mf_yaml *node,
 		       void *section)
 {
-	const char *text = scalar(l, f, node);
+	const char *text = mf_load_scalar(l, f, node);
 	uint64_t n;
 	bool ok;
 
@@ -116,44 +119,72 @@ static void set_number(struct mf_loader *l, const struct mf_field *f, const stru
 		store(f, section, 0);
 		return;
 	}
-	ok = f->type == MF_FIELD_BYTES ? mf_value_bytes(text, &n) : mf_value_number(text, &n);
+	ok = read_number(f, text, &n);
 	if (!ok || !node->plain)
-		not_of_form(l, f, node, ok ? " in quotes" : "");
+		mf_load_not_of_form(l, f, node, ok ? " in quotes" : "");
 	else if (n < f->min || n > f->max)
-		not_of_form(l, f, node, "");
+		mf_load_not_of_form(l, f, node, "");
 	else
 		store(f, section, n);
+}
+
+static void set_word(struct mf_loader *l, const struct mf_field *f, const struct mf_yaml *node,
+		     void *section)
+{
+	const char *text = mf_load_scalar(l, f, node);
+
+	if (!text)
+		return;
+	for (uint64_t i = 0; f->words[i]; i++)
+		if (!strcmp(text, f->words[i])) {
+			store(f, section, i);
+			return;
+		}
+	mf_load_not_of_form(l, f, node, "");
 }
 
 static void set_text(struct mf_loader *l, const struct mf_field *f, const struct mf_yaml *node,
 		     void *section)
 {
-	const char *text = scalar(l, f, node);
+	const char *text = mf_load_scalar(l, f, node);
 
 	if (!text || (f->zero && !strcmp(text, f->zero)))
 		return;
 	if (!*text || (f->type == MF_FIELD_NAME && !mf_value_name(text)))
-		not_of_form(l, f, node, "");
+		mf_load_not_of_form(l, f, node, "");
 	else
-		*(const char **)at(section, f->at) = text;
+		*(const char **)mf_load_at(section, f->at) = text;
+}
+
+/* What was written is not repeated: there may be a password in it. */
+static void set_url(struct mf_loader *l, const struct mf_field *f, const struct mf_yaml *node,
+		    void *section)
+{
+	const char *text = mf_load_scalar(l, f, node), *bad = text ? mf_value_url(text) : NULL;
+
+	if (bad)
+		mf_config_error(l->errs, node->pos, "`%s` is not a URL that can be fetched: %s",
+				f->key, bad);
+	else if (text)
+		*(const char **)mf_load_at(section, f->at) = text;
 }
 
 static void set_interface_type(struct mf_loader *l, const struct mf_field *f,
 			       const struct mf_yaml *node, void *section)
 {
 	/* load_interfaces has already looked at the word */
-	if (scalar(l, f, node))
-		*(enum mf_config_type *)at(section, f->at) = MF_CONFIG_WIREGUARD;
+	if (mf_load_scalar(l, f, node))
+		*(enum mf_config_type *)mf_load_at(section, f->at) = MF_CONFIG_WIREGUARD;
 }
 
 static void set_key(struct mf_loader *l, const struct mf_field *f, const struct mf_yaml *node,
 		    void *section)
 {
-	const char *text = scalar(l, f, node);
+	const char *text = mf_load_scalar(l, f, node);
 
 	if (f->type == MF_FIELD_SECRET_KEY && !l->secret.line)
 		l->secret = node->pos;
-	if (!text || !mf_key_from_base64(at(section, f->at), text, strlen(text)))
+	if (!text || !mf_key_from_base64(mf_load_at(section, f->at), text, strlen(text)))
 		return;
 	/* what was written is not repeated: it may be half of a secret */
 	mf_config_error(
@@ -166,104 +197,17 @@ static void set_key(struct mf_loader *l, const struct mf_field *f, const struct 
 static void set_prefix(struct mf_loader *l, const struct mf_field *f, const struct mf_yaml *node,
 		       void *section)
 {
-	const char *text = scalar(l, f, node);
+	const char *text = mf_load_scalar(l, f, node);
 	struct mf_errbuf why;
 
-	if (text && mf_value_prefix(text, at(section, f->at), &why))
+	if (text && mf_value_prefix(text, mf_load_at(section, f->at), &why))
 		mf_config_error(l->errs, node->pos, "`%s`: %s", f->key, why.text);
-}
-
-static mf_err parse_listed(const struct mf_field *f, const char *text, struct mf_prefix *out,
-			   struct mf_errbuf *why)
-{
-	static const uint8_t zero[16];
-	char quoted[MF_CONFIG_QUOTE_LEN];
-
-	if (f->type == MF_FIELD_PREFIXES)
-		return mf_value_prefix(text, out, why);
-	if (mf_prefix_parse(out, text))
-		return mf_fail(why, MF_E_MALFORMED, "%s is not %s%s", mf_config_quote(text, quoted),
-			       f->type == MF_FIELD_ALLOWED
-				       ? "a prefix such as 10.20.0.0/16 or 2001:db8::/32"
-				       : "an address such as 10.66.0.2/30 or fd66::2/126",
-			       strchr(text, ',') ? "; several go into a list: [a, b]" : "");
-	if (f->type == MF_FIELD_ALLOWED)
-		*out = mf_prefix_mask(*out);
-	else if (!memcmp(out->addr.b, zero, sizeof(zero)))
-		return mf_fail(why, MF_E_RANGE, "%s is not an address that a host can have",
-			       mf_config_quote(text, quoted));
-	return MF_OK;
-}
-
-/* A list, or one value that stands for a list of one. 0: nothing (left). */
-static uint32_t items_of(struct mf_loader *l, const struct mf_field *f, const struct mf_yaml *node,
-			 const struct mf_yaml **first)
-{
-	char form[MF_FIELD_FORM_LEN];
-
-	*first = node;
-	if (node->type == MF_YAML_LIST) {
-		*first = node->first;
-		return node->n;
-	}
-	if (node->type == MF_YAML_MAP)
-		mf_config_error(l->errs, node->pos, "`%s` must be %s, not a map", f->key,
-				mf_field_form(f, form));
-	return node->type == MF_YAML_SCALAR && scalar(l, f, node);
-}
-
-static void set_prefixes(struct mf_loader *l, const struct mf_field *f, const struct mf_yaml *node,
-			 void *section)
-{
-	struct mf_config_prefixes *list = at(section, f->at);
-	const struct mf_yaml *item;
-	uint32_t n = items_of(l, f, node, &item);
-
-	list->v = n ? mf_config_arena_alloc(l->arena, n * sizeof(*list->v)) : NULL;
-	if (!list->v)
-		return;
-	for (; n; n--, item = item->next) {
-		const char *text = scalar(l, f, item);
-		struct mf_config_prefix *p = &list->v[list->n];
-		struct mf_errbuf why;
-
-		if (!text)
-			continue;
-		if (parse_listed(f, text, &p->prefix, &why)) {
-			mf_config_error(l->errs, item->pos, "`%s`: %s", f->key, why.text);
-			continue;
-		}
-		p->pos = item->pos;
-		list->n++;
-	}
-	l->n_prefixes += list->n;
-}
-
-static void set_files(struct mf_loader *l, const struct mf_field *f, const struct mf_yaml *node,
-		      void *section)
-{
-	const struct mf_yaml *item;
-	uint32_t n = items_of(l, f, node, &item), count = 0;
-	const char **v = n ? mf_config_arena_alloc(l->arena, n * sizeof(*v)) : NULL;
-
-	if (!v)
-		return;
-	for (; n; n--, item = item->next) {
-		const char *text = scalar(l, f, item);
-
-		if (text && !*text)
-			mf_config_error(l->errs, item->pos, "`%s`: the path is empty", f->key);
-		else if (text)
-			v[count++] = text;
-	}
-	*(const char ***)at(section, f->at) = v;
-	*(uint32_t *)at(section, f->at_n) = count;
 }
 
 static void set_host(struct mf_loader *l, const struct mf_field *f, const struct mf_yaml *node,
 		     void *section)
 {
-	const char *text = scalar(l, f, node), *bad;
+	const char *text = mf_load_scalar(l, f, node), *bad;
 	struct mf_config_host host = { .pos = node->pos };
 	char quoted[MF_CONFIG_QUOTE_LEN];
 
@@ -274,14 +218,14 @@ static void set_host(struct mf_loader *l, const struct mf_field *f, const struct
 		mf_config_error(l->errs, node->pos, "`%s` must be host:port, got %s: %s", f->key,
 				mf_config_quote(text, quoted), bad);
 	else
-		*(struct mf_config_host *)at(section, f->at) = host;
+		*(struct mf_config_host *)mf_load_at(section, f->at) = host;
 }
 
 static void set_map(struct mf_loader *l, const struct mf_field *f, const struct mf_yaml *node,
 		    void *section)
 {
 	if (node->type == MF_YAML_MAP)
-		load_section(l, f->sub, node, at(section, f->at));
+		mf_load_section(l, f->sub, node, mf_load_at(section, f->at));
 	else if (node->type != MF_YAML_BAD)
 		mf_config_error(l->errs, node->pos, "`%s` must be a section: a map of keys", f->key);
 }
@@ -332,7 +276,7 @@ static bool is_list_of_maps(struct mf_loader *l, const struct mf_field *f, const
 }
 
 /* The checks that follow compare each with each; that must stay cheap. */
-static bool too_many(struct mf_loader *l, const struct mf_field *f, const struct mf_yaml *node)
+bool mf_load_too_many(struct mf_loader *l, const struct mf_field *f, const struct mf_yaml *node)
 {
 	if (node->n <= f->max)
 		return false;
@@ -350,7 +294,7 @@ static void set_maps(struct mf_loader *l, const struct mf_field *f, const struct
 
 	if (!is_list_of_maps(l, f, node))
 		return;
-	if (too_many(l, f, node))
+	if (mf_load_too_many(l, f, node))
 		return;
 	v = mf_config_arena_alloc(l->arena, node->n * f->sub->size);
 	if (!v)
@@ -361,10 +305,10 @@ static void set_maps(struct mf_loader *l, const struct mf_field *f, const struct
 					"each of `%s` must be a section: a map of keys", f->key);
 		if (item->type != MF_YAML_MAP || (interfaces && !type_is_here(l, item)))
 			continue;
-		load_section(l, f->sub, item, v + n++ * f->sub->size);
+		mf_load_section(l, f->sub, item, v + n++ * f->sub->size);
 	}
-	*(void **)at(section, f->at) = v;
-	*(uint32_t *)at(section, f->at_n) = n;
+	*(void **)mf_load_at(section, f->at) = v;
+	*(uint32_t *)mf_load_at(section, f->at_n) = n;
 }
 
 static void set_named_maps(struct mf_loader *l, const struct mf_field *f,
@@ -380,7 +324,7 @@ static void set_named_maps(struct mf_loader *l, const struct mf_field *f,
 					"`%s` must be a map of names to sections", f->key);
 		return;
 	}
-	if (too_many(l, f, node))
+	if (mf_load_too_many(l, f, node))
 		return;
 	v = mf_config_arena_alloc(l->arena, node->n * f->sub->size);
 	if (!v)
@@ -401,12 +345,12 @@ static void set_named_maps(struct mf_loader *l, const struct mf_field *f,
 					mf_config_quote(item->key, quoted), f->key);
 			continue;
 		}
-		*(const char **)at(entry, f->sub->name_at) = item->key;
-		load_section(l, f->sub, item, entry);
+		*(const char **)mf_load_at(entry, f->sub->name_at) = item->key;
+		mf_load_section(l, f->sub, item, entry);
 		n++;
 	}
-	*(void **)at(section, f->at) = v;
-	*(uint32_t *)at(section, f->at_n) = n;
+	*(void **)mf_load_at(section, f->at) = v;
+	*(uint32_t *)mf_load_at(section, f->at_n) = n;
 }
 
 static void set_later(struct mf_loader *l, const struct mf_field *f, const struct mf_yaml *node,
@@ -417,16 +361,22 @@ static void set_later(struct mf_loader *l, const struct mf_field *f, const struc
 			"`%s` is not supported yet by this version; remove it", f->key);
 }
 
-static setter *const setters[] = {
-	[MF_FIELD_BOOL] = set_bool,        [MF_FIELD_NUMBER] = set_number,
-	[MF_FIELD_BYTES] = set_number,     [MF_FIELD_NAME] = set_text,
-	[MF_FIELD_TEXT] = set_text,        [MF_FIELD_INTERFACE] = set_interface_type,
-	[MF_FIELD_PUBLIC_KEY] = set_key,   [MF_FIELD_SECRET_KEY] = set_key,
-	[MF_FIELD_FILE] = set_text,        [MF_FIELD_FILES] = set_files,
-	[MF_FIELD_PREFIX] = set_prefix,    [MF_FIELD_PREFIXES] = set_prefixes,
-	[MF_FIELD_ALLOWED] = set_prefixes, [MF_FIELD_ADDRESSES] = set_prefixes,
-	[MF_FIELD_HOST] = set_host,        [MF_FIELD_MAP] = set_map,
-	[MF_FIELD_MAPS] = set_maps,        [MF_FIELD_NAMED_MAPS] = set_named_maps,
+static mf_setter *const setters[] = {
+	[MF_FIELD_BOOL] = set_bool,           [MF_FIELD_NUMBER] = set_number,
+	[MF_FIELD_BYTES] = set_number,        [MF_FIELD_NAME] = set_text,
+	[MF_FIELD_TEXT] = set_text,           [MF_FIELD_INTERFACE] = set_interface_type,
+	[MF_FIELD_PUBLIC_KEY] = set_key,      [MF_FIELD_SECRET_KEY] = set_key,
+	[MF_FIELD_FILE] = set_text,           [MF_FIELD_FILES] = mf_set_files,
+	[MF_FIELD_PREFIX] = set_prefix,       [MF_FIELD_PREFIXES] = mf_set_prefixes,
+	[MF_FIELD_ALLOWED] = mf_set_prefixes, [MF_FIELD_ADDRESSES] = mf_set_prefixes,
+	[MF_FIELD_HOST] = set_host,           [MF_FIELD_MAP] = set_map,
+	[MF_FIELD_MAPS] = set_maps,           [MF_FIELD_NAMED_MAPS] = set_named_maps,
+	[MF_FIELD_SECONDS] = set_number,      [MF_FIELD_MILLISECONDS] = set_number,
+	[MF_FIELD_WORD] = set_word,           [MF_FIELD_URL] = set_url,
+	[MF_FIELD_DOMAINS] = mf_set_domains,  [MF_FIELD_HOSTNAMES] = mf_set_hostnames,
+	[MF_FIELD_PORTS] = mf_set_ports,      [MF_FIELD_IPS] = mf_set_ips,
+	[MF_FIELD_LISTEN] = mf_set_listen,    [MF_FIELD_HOSTS] = mf_set_hosts,
+	[MF_FIELD_SERVER] = set_text,         [MF_FIELD_SERVERS] = mf_set_servers,
 	[MF_FIELD_LATER] = set_later,
 };
 
@@ -443,6 +393,16 @@ static void unknown_key(struct mf_loader *l, const struct mf_schema *s, const st
 				  : "; docs/profile.md lists the known ones");
 }
 
+/* The list that holds when a key is left out. */
+static void set_default_list(struct mf_loader *l, const struct mf_field *f, void *section)
+{
+	const struct mf_yaml *list =
+		mf_yaml_read(l->arena, f->def, strlen(f->def), l->cfg->path, l->errs);
+
+	if (list)
+		setters[f->type](l, f, list, section);
+}
+
 static void missing(struct mf_loader *l, const struct mf_schema *s, const struct mf_field *f,
 		    void *section)
 {
@@ -453,16 +413,33 @@ static void missing(struct mf_loader *l, const struct mf_schema *s, const struct
 	if (f->required)
 		mf_config_error(l->errs, src->pos, "`%s` is missing in %s; add `%s: %s`", f->key,
 				s->title, f->key, f->example);
+	else if (f->def && f->def[0] == '[')
+		set_default_list(l, f, section);
 	else if (f->def)
 		setters[f->type](l, f, &as_default, section);
 	else if (f->type == MF_FIELD_MAP)
-		load_section(l, f->sub, &empty, at(section, f->at));
+		mf_load_section(l, f->sub, &empty, mf_load_at(section, f->at));
+}
+
+/* What has no meaning without another key of its section. */
+static void alone(struct mf_loader *l, const struct mf_schema *s, const struct mf_yaml *node)
+{
+	for (size_t i = 0; i < s->n_fields; i++) {
+		const struct mf_field *f = &s->fields[i];
+		const struct mf_yaml *e = mf_yaml_get(node, f->key);
+
+		if (e && f->only_with && !mf_yaml_get(node, f->only_with))
+			mf_config_error(
+				l->errs, e->key_pos,
+				"`%s` has no meaning without `%s`; add that, or remove this",
+				f->key, f->only_with);
+	}
 }
 
 /* `node` is a map. A section that the profile leaves out is loaded from an empty one on the caller's
  * stack, and then has no node. */
-static void load_section(struct mf_loader *l, const struct mf_schema *s, const struct mf_yaml *node,
-			 void *section)
+void mf_load_section(struct mf_loader *l, const struct mf_schema *s, const struct mf_yaml *node,
+		     void *section)
 {
 	struct mf_config_src *src = section;
 
@@ -481,13 +458,14 @@ static void load_section(struct mf_loader *l, const struct mf_schema *s, const s
 	for (size_t i = 0; i < s->n_fields; i++)
 		if (!mf_yaml_get(node, s->fields[i].key))
 			missing(l, s, &s->fields[i], section);
+	alone(l, s, node);
 	if (!node->n)
 		src->node = NULL;
 }
 
 void mf_load_sections(struct mf_loader *l, const struct mf_yaml *root)
 {
-	load_section(l, &mf_schema_profile, root, l->cfg);
+	mf_load_section(l, &mf_schema_profile, root, l->cfg);
 	if (!mf_load_has(&l->cfg->src, "app_routing"))
 		l->cfg->app_routing.enabled = false;
 }

@@ -39,6 +39,21 @@ struct mf_config_pos mf_load_pos(const struct mf_config_src *src, const char *ke
 /* The key is there, right or wrong. */
 bool mf_load_has(const struct mf_config_src *src, const char *key);
 
+/* The names of the built-in targets, which no interface may have. */
+enum { MF_LOAD_BUILT_IN = 3 };
+extern const char *const mf_load_built_in[MF_LOAD_BUILT_IN];
+
+struct mf_load_target {
+	enum mf_config_action action;
+	uint32_t interface; /* index, with MF_CONFIG_TO_INTERFACE */
+};
+/* Who is called so: an interface or a built-in target. */
+bool mf_load_find_target(const struct mf_config *cfg, const char *name, struct mf_load_target *out);
+/* The same, or false after an error (without one, if the name is that of an interface that has had its
+ * own). */
+bool mf_load_target(struct mf_loader *l, struct mf_config_pos pos, const char *name,
+		    struct mf_load_target *out);
+
 /* Something has been found wrong. */
 bool mf_load_failed(const struct mf_loader *l);
 
@@ -46,6 +61,11 @@ bool mf_load_failed(const struct mf_loader *l);
 void mf_load_sections(struct mf_loader *l, const struct mf_yaml *root);
 /* Keys from files, cross references, and the rules. Only adds errors. */
 void mf_load_check(struct mf_loader *l);
+/* Parts of it: sets and their files (check_sets.c), routes (check_routes.c), and the DNS server, after
+ * the routes (check_dns.c). */
+void mf_load_check_sets(struct mf_loader *l);
+void mf_load_check_routes(struct mf_loader *l);
+void mf_load_check_dns(struct mf_loader *l);
 /* Fills cfg->rules; half of mf_load_check. */
 void mf_load_rules(struct mf_loader *l);
 

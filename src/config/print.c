@@ -5,6 +5,7 @@
  */
 #include "config/load.h"
 #include "config/schema.h"
+#include "config/server.h"
 #include "config/tree.h"
 #include "config/value.h"
 
@@ -65,6 +66,7 @@ static bool has_value(const struct mf_field *f, const void *section)
 	case MF_FIELD_NAME:
 	case MF_FIELD_TEXT:
 	case MF_FIELD_FILE:
+	case MF_FIELD_URL:
 		return f->zero || *(const char *const *)at(section, f->at);
 	case MF_FIELD_SECRET_KEY:
 		return has_secret(f, section);
@@ -76,9 +78,17 @@ static bool has_value(const struct mf_field *f, const void *section)
 		return prefixes(f, section);
 	case MF_FIELD_HOST:
 		return ((const struct mf_config_host *)at(section, f->at))->host;
+	case MF_FIELD_PORTS:
+		return true; /* none is not the default */
 	case MF_FIELD_FILES:
 	case MF_FIELD_MAPS:
 	case MF_FIELD_NAMED_MAPS:
+	case MF_FIELD_DOMAINS:
+	case MF_FIELD_HOSTNAMES:
+	case MF_FIELD_IPS:
+	case MF_FIELD_LISTEN:
+	case MF_FIELD_HOSTS:
+	case MF_FIELD_SERVERS:
 		return count(f, section);
 	case MF_FIELD_MAP:
 		return !f->def_text || is_given(f, section);
@@ -112,6 +122,12 @@ static void print_number(struct printer *p, const struct mf_field *f, const void
 		mf_text_printf(p->out, "%s", f->zero);
 	else if (f->type == MF_FIELD_BYTES)
 		mf_value_print_bytes(n, p->out);
+	else if (f->type == MF_FIELD_SECONDS)
+		mf_value_print_time(n * 1000, p->out);
+	else if (f->type == MF_FIELD_MILLISECONDS)
+		mf_value_print_time(n, p->out);
+	else if (f->type == MF_FIELD_WORD)
+		mf_text_printf(p->out, "%s", f->words[n]);
 	else
 		mf_text_printf(p->out, "%llu", (unsigned long long)n);
 }
@@ -137,22 +153,66 @@ static void print_host(struct printer *p, const struct mf_config_host *h)
 	mf_text_free(&text);
 }
 
-/* Short lists on the key's line, long ones an item a line. */
-static void print_item(struct printer *p, const struct mf_field *f, const void *section, uint32_t i)
+static void print_endpoint(struct printer *p, const struct mf_endpoint *e)
 {
-	const struct mf_config_prefixes *list = at(section, f->at);
+	char text[MF_ENDPOINT_STRLEN];
 
-	if (f->type == MF_FIELD_FILES)
-		mf_value_print_scalar((*(const char **const *)at(section, f->at))[i], p->out);
-	else
-		print_prefix(p, &list->v[i].prefix);
+	mf_value_print_scalar(mf_endpoint_format(e, text), p->out);
 }
 
+static void print_addr(struct printer *p, const struct mf_addr *a)
+{
+	char text[MF_ADDR_STRLEN];
+
+	mf_value_print_scalar(mf_addr_format(a, text), p->out);
+}
+
+static void print_item(struct printer *p, const struct mf_field *f, const void *section, uint32_t i)
+{
+	const void *list = *(const void *const *)at(section, f->at);
+
+	switch (f->type) {
+	case MF_FIELD_FILES:
+	case MF_FIELD_DOMAINS:
+	case MF_FIELD_HOSTNAMES:
+		mf_value_print_scalar(((const char *const *)list)[i], p->out);
+		break;
+	case MF_FIELD_PORTS:
+		mf_text_printf(p->out, "%u", ((const uint16_t *)list)[i]);
+		break;
+	case MF_FIELD_IPS:
+		print_addr(p, &((const struct mf_addr *)list)[i]);
+		break;
+	case MF_FIELD_LISTEN:
+		print_endpoint(p, &((const struct mf_config_dns_listen *)list)[i].at);
+		break;
+	case MF_FIELD_SERVERS:
+		mf_server_print(&((const struct mf_config_dns_server *)list)[i], p->out);
+		break;
+	default:
+		print_prefix(p, &((const struct mf_config_prefix *)list)[i].prefix);
+		break;
+	}
+}
+
+static uint32_t items(const struct mf_field *f, const void *section)
+{
+	switch (f->type) {
+	case MF_FIELD_PREFIXES:
+	case MF_FIELD_ALLOWED:
+	case MF_FIELD_ADDRESSES:
+		return prefixes(f, section);
+	default:
+		return count(f, section);
+	}
+}
+
+/* Short lists on the key's line, long ones an item a line. */
 static void print_list(struct printer *p, const struct mf_field *f, const void *section,
 		       unsigned depth)
 {
 	enum { ON_ONE_LINE = 4 };
-	uint32_t n = f->type == MF_FIELD_FILES ? count(f, section) : prefixes(f, section);
+	uint32_t n = items(f, section);
 
 	if (n <= ON_ONE_LINE) {
 		mf_text_printf(p->out, " [");
@@ -169,6 +229,25 @@ static void print_list(struct printer *p, const struct mf_field *f, const void *
 		mf_text_printf(p->out, "- ");
 		print_item(p, f, section, i);
 		mf_text_printf(p->out, "\n");
+	}
+}
+
+static void print_hosts(struct printer *p, const struct mf_field *f, const void *section,
+			unsigned depth)
+{
+	const struct mf_config_dns_host *host =
+		*(const struct mf_config_dns_host *const *)at(section, f->at);
+
+	mf_text_printf(p->out, "\n");
+	for (uint32_t n = count(f, section); n; n--, host++) {
+		indent(p, depth + 1);
+		mf_value_print_scalar(host->name, p->out);
+		mf_text_printf(p->out, ": [");
+		for (uint32_t i = 0; i < host->n_addrs; i++) {
+			mf_text_printf(p->out, "%s", i ? ", " : "");
+			print_addr(p, &host->addr[i]);
+		}
+		mf_text_printf(p->out, "]\n");
 	}
 }
 
@@ -210,6 +289,9 @@ static void print_scalar(struct printer *p, const struct mf_field *f, const void
 		break;
 	case MF_FIELD_NUMBER:
 	case MF_FIELD_BYTES:
+	case MF_FIELD_SECONDS:
+	case MF_FIELD_MILLISECONDS:
+	case MF_FIELD_WORD:
 		print_number(p, f, section);
 		break;
 	case MF_FIELD_INTERFACE:
@@ -248,7 +330,16 @@ static void print_field(struct printer *p, const struct mf_field *f, const void 
 	case MF_FIELD_PREFIXES:
 	case MF_FIELD_ALLOWED:
 	case MF_FIELD_ADDRESSES:
+	case MF_FIELD_DOMAINS:
+	case MF_FIELD_HOSTNAMES:
+	case MF_FIELD_PORTS:
+	case MF_FIELD_IPS:
+	case MF_FIELD_LISTEN:
+	case MF_FIELD_SERVERS:
 		print_list(p, f, section, depth);
+		break;
+	case MF_FIELD_HOSTS:
+		print_hosts(p, f, section, depth);
 		break;
 	default:
 		print_scalar(p, f, section);
@@ -267,13 +358,25 @@ static bool is_default(struct printer *p, const struct mf_field *f, const void *
 		print_section(&probe, f->sub, at(section, f->at), 0, true);
 		same = text.s && !strcmp(text.s, "{}\n");
 	} else if (f->def && (f->type != MF_FIELD_NAME || f->zero)) {
-		print_scalar(&probe, f, section);
+		if (f->def[0] == '[')
+			print_list(&probe, f, section, 0);
+		else
+			print_scalar(&probe, f, section);
 		same = text.s && !strncmp(text.s + 1, f->def, strlen(f->def)) &&
 		       text.s[1 + strlen(f->def)] == '\n';
 	}
 	p->out->failed |= text.failed;
 	mf_text_free(&text);
 	return same;
+}
+
+/* Worth a line: it has a value, and so has what it belongs to. */
+static bool is_printed(struct printer *p, const struct mf_schema *s, const struct mf_field *f,
+		       const void *section)
+{
+	if (!has_value(f, section) || (p->brief && is_default(p, f, section)))
+		return false;
+	return !f->only_with || has_value(mf_schema_find(s, f->only_with), section);
 }
 
 /* Behind "key:" (then each field gets its line) or behind "- " (then the first one stands there). */
@@ -283,8 +386,7 @@ static void print_section(struct printer *p, const struct mf_schema *s, const vo
 	unsigned printed = 0;
 
 	for (size_t i = 0; i < s->n_fields; i++) {
-		if (!has_value(&s->fields[i], section) ||
-		    (p->brief && is_default(p, &s->fields[i], section)))
+		if (!is_printed(p, s, &s->fields[i], section))
 			continue;
 		if (!printed && !in_list && depth)
 			mf_text_printf(p->out, "\n");

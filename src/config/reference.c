@@ -24,7 +24,10 @@ static const char intro[] =
 	"- Where a list of prefixes, addresses or paths is expected, a single value may stand "
 	"without\n"
 	"  brackets. IPv6 goes into quotes: `[\"::/0\"]`.\n"
-	"- Sizes are powers of 1024: `K`, `KiB`, `M`, `MiB`, `G`, `GiB`.\n"
+	"- Sizes are powers of 1024: `K`, `KiB`, `M`, `MiB`, `G`, `GiB`. Times are in `ms`, `s`, "
+	"`m`, `h` "
+	"or\n"
+	"  `d`; a number alone is seconds.\n"
 	"- A complete example: [examples/profile.yaml](examples/profile.yaml). A profile from a\n"
 	"  `wg-quick` file: `mintflow import wireguard FILE`.\n";
 

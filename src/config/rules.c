@@ -139,10 +139,14 @@ static void check_peers(struct mf_loader *l, const struct mf_config_interface *i
 	merge(l, &list, peers_clash);
 }
 
+/* The prefixes of a route; a domain set has none, its routes are learned. */
 static const struct mf_config_prefixes *criterion(const struct mf_config_route *r,
 						  struct mf_config_prefix *one,
 						  struct mf_config_prefixes *list)
 {
+	*list = (struct mf_config_prefixes){ 0 };
+	if (r->domain_set)
+		return list;
 	if (r->cidr_set)
 		return &r->cidr_set->cidrs;
 	*one = (struct mf_config_prefix){ .prefix = r->cidr, .pos = mf_load_pos(&r->src, "cidr") };

@@ -3,20 +3,10 @@
  * schema - the tables themselves (see schema.h). The order of the fields is the order in which they
  * are printed and documented.
  */
-#include "config/schema.h"
-
-#include "config/config.h"
+#include "config/schema_tables.h"
+#include "config/value.h"
 
 #include <stdio.h>
-
-#define AT(s, m)   .at = offsetof(struct s, m)
-#define LIST(s, m) .at = offsetof(struct s, m), .at_n = offsetof(struct s, n_##m)
-#define NUM(s, m)  .at = offsetof(struct s, m), .size = sizeof(((struct s *)0)->m)
-#define SCHEMA(s, t, table, text)                                                   \
-	{                                                                           \
-		.title = t, .doc = text, .size = sizeof(struct s), .fields = table, \
-		.n_fields = MF_ARRAY_LEN(table),                                    \
-	}
 
 const char *const mf_schema_later_types[] = { "shadowsocks", "vmess", "vless", "trojan",
 					      "socks5",      "http",  "ikev2", NULL };
@@ -268,93 +258,10 @@ static const struct mf_schema direct_schema =
 	       "The built-in interface `direct`: the local internet, through sockets of our own "
 	       "that cannot fall back into the tunnel.");
 
-static const struct mf_field cidr_set_fields[] = {
-	{ .key = "cidrs",
-	  .type = MF_FIELD_PREFIXES,
-	  AT(mf_config_cidr_set, cidrs),
-	  .at_n = offsetof(struct mf_config_cidr_set, n_inline),
-	  .doc = "The prefixes themselves. An address alone stands for itself.",
-	  .example = "[10.20.0.0/16]" },
-	{ .key = "files",
-	  .type = MF_FIELD_FILES,
-	  LIST(mf_config_cidr_set, files),
-	  .doc = "Files with more: one prefix a line, `#` begins a comment.",
-	  .example = "[office.txt]" },
-};
-
-static const struct mf_schema cidr_set_schema = {
-	.title = "cidr_sets.NAME",
-	.doc = "Named lists of IP ranges.",
-	.size = sizeof(struct mf_config_cidr_set),
-	.name_at = offsetof(struct mf_config_cidr_set, name),
-	.fields = cidr_set_fields,
-	.n_fields = MF_ARRAY_LEN(cidr_set_fields),
-};
-
-static const struct mf_field route_fields[] = {
-	{ .key = "cidr",
-	  .type = MF_FIELD_PREFIX,
-	  AT(mf_config_route, cidr),
-	  .def_text = "exactly one criterion is required",
-	  .doc = "Criterion: destinations in this prefix. An address alone stands for itself.",
-	  .example = "8.8.8.8/32" },
-	{ .key = "cidr_set",
-	  .type = MF_FIELD_TEXT,
-	  AT(mf_config_route, cidr_set_name),
-	  .def_text = "exactly one criterion is required",
-	  .doc = "Criterion: destinations in a set of `cidr_sets`.",
-	  .example = "office" },
-	{ .key = "domain_set",
-	  .type = MF_FIELD_LATER,
-	  .doc = "Not in this version. Criterion: names in a set of `domain_sets`." },
-	{ .key = "to",
-	  .type = MF_FIELD_TEXT,
-	  AT(mf_config_route, to),
-	  .required = true,
-	  .doc = "The name of an interface, `drop` (silently), `reject` (TCP gets a RST, the "
-		 "rest as `drop`), or `direct` (the local internet, outside every VPN).",
-	  .example = "home-vpn" },
-};
-
-static const struct mf_schema route_schema =
-	SCHEMA(mf_config_route, "app_routing.routes[]", route_fields,
-	       "One criterion and one target each. The longest prefix that holds the destination "
-	       "decides, whatever the order. The same prefix twice is an error unless both say the "
-	       "same. What no route holds is dropped and counted as `no-route`.");
-
-static const struct mf_field app_routing_fields[] = {
-	{ .key = "enabled",
-	  .type = MF_FIELD_BOOL,
-	  AT(mf_config_app_routing, enabled),
-	  .def = "true",
-	  .doc = "`false`: as if the section were left out. It is checked all the same.",
-	  .example = "true" },
-	{ .key = "routes",
-	  .type = MF_FIELD_MAPS,
-	  LIST(mf_config_app_routing, routes),
-	  .max = 4096,
-	  .sub = &route_schema,
-	  .doc = "What goes where.",
-	  .example = "[{ cidr: 0.0.0.0/0, to: home-vpn }]" },
-	{ .key = "dns_fallback",
-	  .type = MF_FIELD_LATER,
-	  .doc = "Not in this version. Who resolves a name that is in no domain set." },
-};
-
-static const struct mf_schema app_routing_schema =
-	SCHEMA(mf_config_app_routing, "app_routing", app_routing_fields,
-	       "What goes where. Without this section every packet follows the allowed IPs of the "
-	       "interfaces' peers (longest prefix; no prefix may be in two interfaces), and "
-	       "`0.0.0.0/0` or "
-	       "`::/0` must be among them: each, if the tunnel has addresses of that family; at "
-	       "least one, "
-	       "if it has none.");
-
-enum { DAY = 24 * 60 * 60 };
-#define SECONDS(name, text_def, text_doc, text_example)                                         \
-	{                                                                                       \
-		.key = #name, .type = MF_FIELD_NUMBER, NUM(mf_config_sessions, name), .min = 1, \
-		.max = 31 * DAY, .def = text_def, .doc = text_doc, .example = text_example,     \
+#define SECONDS(name, text_def, text_doc, text_example)                                          \
+	{                                                                                        \
+		.key = #name, .type = MF_FIELD_SECONDS, NUM(mf_config_sessions, name), .min = 1, \
+		.max = 31 * MF_DAY, .def = text_def, .doc = text_doc, .example = text_example,   \
 	}
 
 static const struct mf_field sessions_fields[] = {
@@ -385,21 +292,21 @@ static const struct mf_field sessions_fields[] = {
 	  .def = "1024",
 	  .doc = "How many TCP sessions that are not established yet one source address may have.",
 	  .example = "1024" },
-	SECONDS(tcp_idle, "7440",
-		"Seconds after which a TCP session ends that nothing is said on (RFC 5382, REQ-5: "
+	SECONDS(tcp_idle, "124m",
+		"Time after which a TCP session ends that nothing is said on (RFC 5382, REQ-5: "
 		"at least 2 h 4 min).",
-		"7440"),
-	SECONDS(udp, "300",
+		"124m"),
+	SECONDS(udp, "5m",
 		"The same for UDP: how long a mapping lasts after its last datagram (RFC 4787, "
 		"REQ-5: at least 2 min, 5 min recommended).",
-		"300"),
-	SECONDS(udp_dns, "10", "The same for a UDP mapping that has spoken to port 53 only.", "10"),
-	SECONDS(udp_quic, "180",
+		"5m"),
+	SECONDS(udp_dns, "10s", "The same for a UDP mapping that has spoken to port 53 only.", "10s"),
+	SECONDS(udp_quic, "3m",
 		"The same for a UDP mapping that has spoken to port 443 only, where QUIC is. RFC "
 		"9308, 4.2, asks for 2 min at least; clients that want to keep a quiet connection "
 		"send something every 30 s or so, so a longer time mostly keeps dead ones.",
-		"180"),
-	SECONDS(echo, "60", "The same for `ping` (RFC 5508, REQ-2: at least 1 min).", "60"),
+		"3m"),
+	SECONDS(echo, "1m", "The same for `ping` (RFC 5508, REQ-2: at least 1 min).", "1m"),
 };
 
 static const struct mf_schema sessions_schema = SCHEMA(
@@ -470,25 +377,33 @@ static const struct mf_field profile_fields[] = {
 	  .doc = "The built-in interface `direct`.",
 	  .example = "{ device: auto }" },
 	{ .key = "domain_sets",
-	  .type = MF_FIELD_LATER,
-	  .doc = "Not in this version. Named lists of domains." },
+	  .type = MF_FIELD_NAMED_MAPS,
+	  LIST(mf_config, domain_sets),
+	  .max = 1024,
+	  .sub = &mf_schema_domain_set,
+	  .doc = "Named lists of domains.",
+	  .example = "{ netflix: { domains: [netflix.com, nflxvideo.net] } }" },
 	{ .key = "cidr_sets",
 	  .type = MF_FIELD_NAMED_MAPS,
 	  LIST(mf_config, cidr_sets),
 	  .max = 1024,
-	  .sub = &cidr_set_schema,
+	  .sub = &mf_schema_cidr_set,
 	  .doc = "Named lists of IP ranges.",
 	  .example = "{ office: { cidrs: [10.20.0.0/16] } }" },
 	{ .key = "app_routing",
 	  .type = MF_FIELD_MAP,
 	  AT(mf_config, app_routing),
-	  .sub = &app_routing_schema,
+	  .sub = &mf_schema_app_routing,
 	  .def_text = "off",
 	  .doc = "What goes where.",
 	  .example = "{ routes: [{ cidr: 0.0.0.0/0, to: home-vpn }] }" },
 	{ .key = "dns",
-	  .type = MF_FIELD_LATER,
-	  .doc = "Not in this version. DNS servers and how names are answered." },
+	  .type = MF_FIELD_MAP,
+	  AT(mf_config, dns),
+	  .sub = &mf_schema_dns,
+	  .def_text = "no DNS server; with its defaults, if a route names a domain set",
+	  .doc = "The internal DNS server: whom it asks, and how names are answered.",
+	  .example = "{ direct_servers: [1.1.1.1] }" },
 	{ .key = "sessions",
 	  .type = MF_FIELD_MAP,
 	  AT(mf_config, sessions),
@@ -528,9 +443,46 @@ static const char *number_form(const struct mf_field *f, char out[MF_FIELD_FORM_
 	return out;
 }
 
+/* "a size 16MiB..64GiB, like `48MiB` or `64M`" */
+static const char *measure_form(const struct mf_field *f, char out[MF_FIELD_FORM_LEN])
+{
+	const char *what = "a size", *like = "like `48MiB` or `64M`";
+	uint64_t unit = f->type == MF_FIELD_SECONDS ? 1000 : 1;
+	struct mf_text min = { 0 }, max = { 0 };
+
+	if (f->type == MF_FIELD_BYTES) {
+		mf_value_print_bytes(f->min, &min);
+		mf_value_print_bytes(f->max, &max);
+	} else {
+		what = "a time";
+		like = unit == 1 ? "like `300ms` or `2s`" : "like `90s`, `5m` or `12h`";
+		mf_value_print_time(f->min * unit, &min);
+		mf_value_print_time(f->max * unit, &max);
+	}
+	(void)snprintf(out, MF_FIELD_FORM_LEN, "%s %s..%s, %s%s%s%s", what, min.s ? min.s : "",
+		       max.s ? max.s : "", like, f->zero ? ", or `" : "", f->zero ? f->zero : "",
+		       f->zero ? "`" : "");
+	mf_text_free(&min);
+	mf_text_free(&max);
+	return out;
+}
+
+static const char *words_form(const struct mf_field *f, char out[MF_FIELD_FORM_LEN])
+{
+	size_t n = 0;
+
+	for (const char *const *w = f->words; *w && n < MF_FIELD_FORM_LEN; w++)
+		n += (size_t)snprintf(out + n, MF_FIELD_FORM_LEN - n, "%s`%s`",
+				      w == f->words ? ""
+				      : w[1]        ? ", "
+						    : " or ",
+				      *w);
+	return out;
+}
+
 const char *mf_field_form(const struct mf_field *f, char out[MF_FIELD_FORM_LEN])
 {
-	static const char *const words[] = {
+	static const char *const texts[] = {
 		[MF_FIELD_BOOL] = "`true` or `false`",
 		[MF_FIELD_NAME] = "a name: 1..15 of `A-Z a-z 0-9 _ = + . -`",
 		[MF_FIELD_TEXT] = "a name",
@@ -547,18 +499,33 @@ const char *mf_field_form(const struct mf_field *f, char out[MF_FIELD_FORM_LEN])
 		[MF_FIELD_MAP] = "a section",
 		[MF_FIELD_MAPS] = "a list of sections",
 		[MF_FIELD_NAMED_MAPS] = "name → section",
+		[MF_FIELD_URL] = "a URL: `https://…` or `http://…`",
+		[MF_FIELD_DOMAINS] = "a list of domains",
+		[MF_FIELD_HOSTNAMES] = "a list of host names",
+		[MF_FIELD_PORTS] = "a list of ports 1..65535",
+		[MF_FIELD_IPS] = "a list of addresses",
+		[MF_FIELD_LISTEN] = "a list of `address` or `address:port`",
+		[MF_FIELD_HOSTS] = "name → address or list of addresses",
+		[MF_FIELD_SERVER] = "a DNS server",
+		[MF_FIELD_SERVERS] = "a list of DNS servers",
 		[MF_FIELD_LATER] = "–",
 	};
 
-	if (f->type == MF_FIELD_NUMBER)
+	switch (f->type) {
+	case MF_FIELD_NUMBER:
 		return number_form(f, out);
+	case MF_FIELD_BYTES:
+	case MF_FIELD_SECONDS:
+	case MF_FIELD_MILLISECONDS:
+		return measure_form(f, out);
+	case MF_FIELD_WORD:
+		return words_form(f, out);
+	default:
+		break;
+	}
 	if (f->type == MF_FIELD_NAME && f->zero)
-		(void)snprintf(out, MF_FIELD_FORM_LEN, "%s, or `%s`", words[f->type], f->zero);
-	else if (f->type == MF_FIELD_BYTES)
-		(void)snprintf(
-			out, MF_FIELD_FORM_LEN, "a size %lluMiB..%lluGiB, like `48MiB` or `64M`",
-			(unsigned long long)(f->min >> 20), (unsigned long long)(f->max >> 30));
+		(void)snprintf(out, MF_FIELD_FORM_LEN, "%s, or `%s`", texts[f->type], f->zero);
 	else
-		(void)snprintf(out, MF_FIELD_FORM_LEN, "%s", words[f->type]);
+		(void)snprintf(out, MF_FIELD_FORM_LEN, "%s", texts[f->type]);
 	return out;
 }

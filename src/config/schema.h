@@ -6,7 +6,7 @@
 #ifndef MF_CONFIG_SCHEMA_H
 #define MF_CONFIG_SCHEMA_H
 
-#include "base/base.h"
+#include "config/config.h"
 
 /* What is written behind a key, and (in brackets) what it becomes. */
 enum mf_field_type {
@@ -28,7 +28,19 @@ enum mf_field_type {
 	MF_FIELD_MAP,       /* a section (its struct, in place) */
 	MF_FIELD_MAPS,      /* list of sections (pointer, n) */
 	MF_FIELD_NAMED_MAPS, /* name → section (pointer, n; the name goes to the struct's `name`) */
-	MF_FIELD_LATER,      /* known, but not in this version */
+	MF_FIELD_SECONDS, /* a time: number with an optional unit (unsigned of `size` bytes, seconds) */
+	MF_FIELD_MILLISECONDS, /* the same in milliseconds */
+	MF_FIELD_WORD,         /* one of `words` (unsigned of `size` bytes: which) */
+	MF_FIELD_URL,          /* http:// or https:// (const char *) */
+	MF_FIELD_DOMAINS,      /* list of entries of a domain set (const char **, places, n) */
+	MF_FIELD_HOSTNAMES,    /* list of host names (const char **, n) */
+	MF_FIELD_PORTS,        /* list of ports (uint16_t *, n) */
+	MF_FIELD_IPS,          /* list of addresses (struct mf_addr *, n) */
+	MF_FIELD_LISTEN,       /* list of address:port (struct mf_config_dns_listen *, n) */
+	MF_FIELD_HOSTS,        /* name → addresses (struct mf_config_dns_host *, n) */
+	MF_FIELD_SERVER,       /* a DNS server (const char *) */
+	MF_FIELD_SERVERS,      /* list of DNS servers (struct mf_config_dns_server *, n) */
+	MF_FIELD_LATER,        /* known, but not in this version */
 };
 
 struct mf_field {
@@ -38,13 +50,16 @@ struct mf_field {
 	uint16_t at;       /* offset of the value */
 	uint16_t at_n;     /* of the number of values; PREFIXES: of those written inline */
 	uint16_t at_file;  /* SECRET_KEY: of the path that may stand for it */
+	uint16_t at_pos;   /* DOMAINS: of their places (struct mf_config_pos *) */
 	uint16_t size;     /* of a number */
-	uint64_t min, max; /* of a number; max: of entries in a list of sections */
+	uint64_t min, max; /* of a number or time; max: of entries in a list */
 	const char *zero;  /* the word for 0, which may be outside min..max; of a name: for no name.
 			      NULL: none */
 	const char *def;   /* what holds when the key is left out, as one would write it */
 	const char *def_text; /* the same for people, where there is no such text. On a section: leaving
 	                         it out is not the same as leaving it empty */
+	const char *const *words; /* ends with NULL */
+	const char *only_with;    /* the key beside it without which this one has no meaning */
 	const struct mf_schema *sub;
 	const char *doc;     /* sentences */
 	const char *example; /* as one would write it */
@@ -61,11 +76,21 @@ struct mf_schema {
 };
 
 extern const struct mf_schema mf_schema_profile;
+extern const struct mf_schema mf_schema_cidr_set, mf_schema_domain_set, mf_schema_app_routing;
+extern const struct mf_schema mf_schema_dns, mf_schema_dns_server;
 
 const struct mf_field *mf_schema_find(const struct mf_schema *s, const char *key);
 
 /* Interface types that the format knows but this version does not have; ends with NULL. */
 extern const char *const mf_schema_later_types[];
+
+/* A DNS server that is written as a map (mf_schema_dns_server). */
+struct mf_schema_server {
+	struct mf_config_src src;
+	const char *url;
+	struct mf_addr *bootstrap;
+	uint32_t n_bootstrap;
+};
 
 /* "number 576..65520, or `auto`": what may be written, in words. Returns `out`. */
 enum { MF_FIELD_FORM_LEN = 128 };

@@ -6,6 +6,8 @@
 
 #include "config/errors.h"
 
+#include <stdio.h>
+
 static int digit(char c)
 {
 	if (c >= '0' && c <= '9')
@@ -72,6 +74,38 @@ void mf_value_print_bytes(uint64_t n, struct mf_text *out)
 	mf_text_printf(out, "%llu%s", (unsigned long long)n, unit[i]);
 }
 
+static const struct {
+	const char *name;
+	uint64_t ms;
+} time_units[] = {
+	{ "d", 86400000 }, { "h", 3600000 }, { "m", 60000 }, { "s", 1000 }, { "ms", 1 },
+};
+
+bool mf_value_time(const char *text, uint64_t *out)
+{
+	const char *end;
+	uint64_t n;
+
+	if (!digits(text, 10, &n, &end))
+		return false;
+	while (*end == ' ')
+		end++;
+	for (size_t i = 0; i < MF_ARRAY_LEN(time_units); i++)
+		if (!strcmp(*end ? end : "s", time_units[i].name))
+			return !__builtin_mul_overflow(n, time_units[i].ms, out);
+	return false;
+}
+
+void mf_value_print_time(uint64_t ms, struct mf_text *out)
+{
+	size_t i = 0;
+
+	while (ms % time_units[i].ms)
+		i++;
+	mf_text_printf(out, "%llu%s", (unsigned long long)(ms / time_units[i].ms),
+		       ms ? time_units[i].name : "s");
+}
+
 static bool is_alnum(char c)
 {
 	return (c >= '0' && c <= '9') || (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z');
@@ -89,9 +123,8 @@ bool mf_value_name(const char *text)
 	return true;
 }
 
-/* A name of the DNS (RFC 1123 section 2.1, and `_`). One that ends in a number would be a mistyped
- * address (WHATWG URL, "ends in a number"). */
-static const char *check_hostname(const char *name, size_t n)
+/* One that ends in a number would be a mistyped address (WHATWG URL, "ends in a number"). */
+const char *mf_value_hostname(const char *name, size_t n)
 {
 	size_t label = 0;
 	bool number = true;
@@ -121,66 +154,179 @@ static const char *check_hostname(const char *name, size_t n)
 	return number ? "the host is neither a name nor a complete IPv4 address" : NULL;
 }
 
-static const char *check_address(const struct mf_addr *a)
+static bool is_unspecified(const struct mf_addr *a)
 {
 	static const uint8_t zero[16];
 
-	if (!memcmp(a->b, zero, sizeof(zero)))
+	return !memcmp(a->b, zero, sizeof(zero));
+}
+
+static bool is_many(const struct mf_addr *a)
+{
+	return a->family == MF_AF_IP4 ? a->b[0] >= 224 : a->b[0] == 0xff;
+}
+
+static const char *check_address(const struct mf_addr *a)
+{
+	if (is_unspecified(a))
 		return "the unspecified address is nobody's";
-	if (a->family == MF_AF_IP4 ? a->b[0] >= 224 : a->b[0] == 0xff)
+	if (is_many(a))
 		return "a multicast or broadcast address cannot be an endpoint";
 	return NULL;
 }
 
-static const char *split(const char *text, const char **host, size_t *n, const char **port)
+/* A text cut at its colon. */
+struct host_port {
+	const char *host; /* without brackets */
+	size_t n;
+	bool brackets;
+	uint16_t port;
+};
+
+static const char *split(const char *text, struct host_port *out, const char **port)
 {
 	const char *colon = strrchr(text, ':');
 
-	*host = text;
-	if (text[0] == '[') {
+	*out = (struct host_port){ .host = text, .brackets = text[0] == '[' };
+	*port = NULL;
+	if (out->brackets) {
 		const char *close = strchr(text, ']');
 
 		if (!close)
 			return "the closing ] is missing";
-		if (close[1] != ':')
-			return "the port is missing";
-		*host = text + 1;
-		*n = (size_t)(close - *host);
-		*port = close + 2;
+		if (close[1] && close[1] != ':')
+			return "after the ] only a port can follow";
+		out->host = text + 1;
+		out->n = (size_t)(close - out->host);
+		*port = close[1] ? close + 2 : NULL;
 		return NULL;
 	}
-	if (!colon)
-		return "the port is missing";
-	*n = (size_t)(colon - text);
-	*port = colon + 1;
-	if (memchr(text, ':', *n))
+	out->n = colon ? (size_t)(colon - text) : strlen(text);
+	*port = colon ? colon + 1 : NULL;
+	if (memchr(text, ':', out->n))
 		return "an IPv6 address goes into brackets, as in [2001:db8::1]:51820";
+	return NULL;
+}
+
+/* `port`: the one to take where none is written; 0: it must be. */
+static const char *cut(const char *text, uint16_t port, struct host_port *out)
+{
+	const char *digits, *bad = split(text, out, &digits);
+	uint64_t number = port;
+
+	if (bad)
+		return bad;
+	if (!digits && !port)
+		return "the port is missing";
+	if (digits && (!mf_value_number(digits, &number) || number < 1 || number > 65535))
+		return "the port is not 1..65535";
+	out->port = (uint16_t)number;
+	return NULL;
+}
+
+static bool address_of(const struct host_port *hp, struct mf_endpoint *out)
+{
+	char text[2 * MF_ENDPOINT_STRLEN];
+
+	if (hp->n >= MF_ENDPOINT_STRLEN)
+		return false;
+	(void)snprintf(text, sizeof(text), hp->brackets ? "[%.*s]:%u" : "%.*s:%u", (int)hp->n,
+		       hp->host, hp->port);
+	return mf_endpoint_parse(out, text) == MF_OK;
+}
+
+const char *mf_value_host_port(const char *text, uint16_t port, struct mf_config_arena *arena,
+			       struct mf_config_host *out)
+{
+	struct host_port hp;
+	const char *bad = cut(text, port, &hp);
+
+	if (bad)
+		return bad;
+	out->port = hp.port;
+	out->is_addr = address_of(&hp, &out->addr);
+	if (out->is_addr)
+		bad = check_address(&out->addr.addr);
+	else if (hp.brackets)
+		bad = "what is in the brackets is not an IPv6 address";
+	else
+		bad = mf_value_hostname(hp.host, hp.n);
+	if (bad)
+		return bad;
+	out->host = mf_config_arena_text(arena, hp.host, hp.n);
 	return NULL;
 }
 
 const char *mf_value_host(const char *text, struct mf_config_arena *arena, struct mf_config_host *out)
 {
-	const char *host, *port, *bad;
-	uint64_t number;
+	return mf_value_host_port(text, 0, arena, out);
+}
+
+const char *mf_value_listen(const char *text, uint16_t port, struct mf_endpoint *out)
+{
+	struct host_port hp;
+	const char *bad;
+
+	*out = (struct mf_endpoint){ .port = port };
+	if (mf_addr_parse(&out->addr, text)) {
+		bad = cut(text, port, &hp);
+		if (bad)
+			return bad;
+		if (!address_of(&hp, out))
+			return "it is not an address";
+	}
+	return is_many(&out->addr) ? "nobody can listen on a multicast or broadcast address" : NULL;
+}
+
+const char *mf_value_domain(const char *text, struct mf_config_arena *arena, struct mf_errbuf *why)
+{
+	size_t n = strlen(text);
+	const char *bad = mf_value_hostname(text, n);
+	char quoted[MF_CONFIG_QUOTE_LEN], *name;
+
+	if (bad) {
+		(void)mf_fail(why, MF_E_MALFORMED, "%s is not a domain: %s",
+			      mf_config_quote(text, quoted), bad);
+		return NULL;
+	}
+	name = mf_config_arena_text(arena, text, text[n - 1] == '.' ? n - 1 : n);
+	for (char *p = name; p && *p; p++)
+		if (*p >= 'A' && *p <= 'Z')
+			*p = (char)(*p + 32);
+	return name;
+}
+
+const char *mf_value_url(const char *text)
+{
+	static const char *const schemes[] = { "https://", "http://" };
+	enum { LONGEST = 2048 };
+	struct mf_endpoint addr;
+	struct host_port hp;
+	const char *host = NULL, *bad;
+	char copy[256 + 8] = "";
 	size_t n;
 
-	bad = split(text, &host, &n, &port);
-	if (bad)
+	for (size_t i = 0; i < MF_ARRAY_LEN(schemes); i++)
+		if (!strncmp(text, schemes[i], strlen(schemes[i])))
+			host = text + strlen(schemes[i]);
+	if (!host)
+		return "it must begin with https:// or http://";
+	if (strlen(text) > LONGEST)
+		return "it is longer than 2048 bytes";
+	for (const char *p = text; *p; p++)
+		if (*p <= ' ' || *p > '~')
+			return "it has a character that must be written as %XX";
+	n = strcspn(host, "/?#");
+	if (memchr(host, '@', n))
+		return "a user's name and password cannot go in here";
+	if (n >= sizeof(copy))
+		return "the host is longer than 253 bytes";
+	memcpy(copy, host, n);
+	bad = cut(copy, 443, &hp);
+	if (bad || address_of(&hp, &addr))
 		return bad;
-	if (!mf_value_number(port, &number) || number < 1 || number > 65535)
-		return "the port is not 1..65535";
-	out->port = (uint16_t)number;
-	out->is_addr = mf_endpoint_parse(&out->addr, text) == MF_OK;
-	if (out->is_addr)
-		bad = check_address(&out->addr.addr);
-	else if (text[0] == '[')
-		bad = "what is in the brackets is not an IPv6 address";
-	else
-		bad = check_hostname(host, n);
-	if (bad)
-		return bad;
-	out->host = mf_config_arena_text(arena, host, n);
-	return NULL;
+	return hp.brackets ? "what is in the brackets is not an IPv6 address"
+			   : mf_value_hostname(hp.host, hp.n);
 }
 
 mf_err mf_value_prefix(const char *text, struct mf_prefix *out, struct mf_errbuf *why)

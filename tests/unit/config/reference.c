@@ -42,10 +42,16 @@ static void check_field(const struct mf_schema *s, const struct mf_field *f)
 	assert_true(f->at >= sizeof(struct mf_config_src));
 	assert_true(f->min <= f->max);
 	assert_false(f->required && f->def);
-	if (f->type == MF_FIELD_NUMBER || f->type == MF_FIELD_BYTES)
+	if (f->type == MF_FIELD_NUMBER || f->type == MF_FIELD_BYTES || f->type == MF_FIELD_SECONDS ||
+	    f->type == MF_FIELD_MILLISECONDS || f->type == MF_FIELD_WORD)
 		assert_true(f->size == 2 || f->size == 4 || f->size == 8);
-	assert_int_equal(f->sub != NULL, f->type == MF_FIELD_MAP || f->type == MF_FIELD_MAPS ||
-						 f->type == MF_FIELD_NAMED_MAPS);
+	assert_int_equal(f->words != NULL, f->type == MF_FIELD_WORD);
+	if (f->only_with)
+		assert_non_null(mf_schema_find(s, f->only_with));
+	/* one of the lists of servers documents what may stand in all of them */
+	if (f->type != MF_FIELD_SERVERS)
+		assert_int_equal(f->sub != NULL, f->type == MF_FIELD_MAP || f->type == MF_FIELD_MAPS ||
+							 f->type == MF_FIELD_NAMED_MAPS);
 }
 
 static unsigned check_schema(const struct mf_schema *s)
@@ -63,22 +69,53 @@ static unsigned check_schema(const struct mf_schema *s)
 static void every_key(void **state)
 {
 	(void)state;
-	assert_true(check_schema(&mf_schema_profile) > 40);
+	assert_true(check_schema(&mf_schema_profile) > 100);
 }
 
-/* Examples with their key load, alone or in the smallest profile that has room for them. */
-static void examples_of_the_tunnel(void **state)
+/* Each example of a section loads with its key, behind the smallest profile that has room for it. */
+static void examples_load(const struct mf_schema *s, const char *before, const char *skip)
 {
+	for (size_t i = 0; i < s->n_fields; i++) {
+		const struct mf_field *f = &s->fields[i];
+		struct mf_text text = { 0 };
+
+		if (f->type == MF_FIELD_LATER || !strcmp(f->key, skip))
+			continue;
+		mf_text_printf(&text, "%s%s: %s\n", before, f->key, f->example);
+		mf_config_free(parse_ok(text.s, MF_CONFIG_NO_FILES));
+		mf_text_free(&text);
+	}
+}
+
+#define VPN(ips)                                                                             \
+	"interfaces:\n  - name: home-vpn\n    type: wireguard\n    private_key: " KEY_A "\n" \
+	"    peers: [{ public_key: " KEY_B ", allowed_ips: " ips " }]\n"
+
+static void examples_of_keys(void **state)
+{
+	static const struct mf_schema *const sets[] = { &mf_schema_domain_set, &mf_schema_cidr_set };
 	const struct mf_field *tunnel = mf_schema_find(&mf_schema_profile, "tunnel");
 
 	(void)state;
-	for (size_t i = 0; i < tunnel->sub->n_fields; i++) {
-		const struct mf_field *f = &tunnel->sub->fields[i];
+	examples_load(tunnel->sub, "version: 1\napp_routing: {}\ntunnel:\n  ", "");
+	examples_load(&mf_schema_app_routing,
+		      "version: 1\ntunnel: {}\n" VPN("[]") "app_routing:\n  ", "");
+	examples_load(&mf_schema_dns,
+		      "version: 1\ntunnel: {}\napp_routing: { dns_fallback: drop }\ndns:\n  ",
+		      "servers");
+	mf_config_free(parse_ok(
+		"version: 1\ntunnel: {}\n" VPN("0.0.0.0/0") "dns: { servers: "
+							    "[9.9.9.9, \"[2620:fe::fe]:53\"] }\n",
+		0));
+	for (size_t i = 0; i < MF_ARRAY_LEN(sets); i++) {
 		char text[512];
 
-		(void)snprintf(text, sizeof(text), "version: 1\napp_routing: {}\ntunnel:\n  %s: %s\n",
-			       f->key, f->example);
-		mf_config_free(parse_ok(text, 0));
+		(void)snprintf(text, sizeof(text),
+			       "version: 1\ntunnel: {}\n" VPN(
+				       "0.0.0.0/0") "%s:\n  x:\n"
+						    "    url: https://lists.example/\n    ",
+			       i ? "cidr_sets" : "domain_sets");
+		examples_load(sets[i], text, "url");
 	}
 }
 
@@ -111,7 +148,7 @@ int main(int argc, char **argv)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(every_key),
-		cmocka_unit_test(examples_of_the_tunnel),
+		cmocka_unit_test(examples_of_keys),
 		cmocka_unit_test(page_is_current),
 		cmocka_unit_test(sample_loads),
 	};
