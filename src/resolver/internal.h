@@ -6,8 +6,9 @@
  * embeds it first, has a struct mf_transport_ops, and calls mf_transport_answer or mf_transport_fail when it
  * knows the end of a question. Deadlines are kept here.
  *
- * struct mf_dns_stream: bytes to and from a server, in the clear on our side whatever is on the wire. DNS over
- * TCP, DNS over TLS and HTTP/2 put their framing on top; TLS goes in between as a struct mf_dns_layer.
+ * struct mf_dns_stream: bytes to and from a server, in the clear on our side whatever is on the wire. TLS goes
+ * in between as a struct mf_dns_layer; on top, as a struct mf_dns_framing, go messages behind their length
+ * (TCP, TLS) or HTTP/2.
  */
 #ifndef MF_RESOLVER_INTERNAL_H
 #define MF_RESOLVER_INTERNAL_H
@@ -30,8 +31,8 @@ struct mf_transport_ops {
 	mf_err (*init)(struct mf_transport *t);
 	/* Closes everything. Questions have been taken out before. */
 	void (*fini)(struct mf_transport *t);
-	/* A new question: a->id and a->which are set, it is among the open ones. Sends it if that can be
-	 * done now; what fails is told with mf_transport_fail. */
+	/* A new question: a->id and a->which are set, it is among the open ones. Sends it now, or with the
+	 * next run, which comes soon in any case; what fails is told with mf_transport_fail. */
 	void (*ask)(struct mf_transport *t, struct mf_ask *a, mf_nsec now);
 	/* The question is taken back, has timed out or failed: forget it. It is still among the open ones.
 	 * NULL: nothing to do. */
@@ -47,8 +48,7 @@ struct mf_transport_ops {
 
 /* Dispatched by scheme in transport.c. */
 extern const struct mf_transport_ops mf_transport_udp;    /* transport_udp.c */
-extern const struct mf_transport_ops mf_transport_stream; /* transport_stream.c: TCP and TLS */
-extern const struct mf_transport_ops mf_transport_https;  /* https.c */
+extern const struct mf_transport_ops mf_transport_stream; /* transport_stream.c: all others */
 
 struct mf_transport {
 	const struct mf_transport_ops *ops;
@@ -122,7 +122,7 @@ struct mf_dns_stream;
 
 /* What lies between the server's bytes and ours: TLS (stream_tls.c). */
 struct mf_dns_layer {
-	/* Before the stream is opened; keeps its state in x->tls. `name`: for SNI and the certificate. False:
+	/* Before the stream is opened; keeps its state in x->tls. `name`, or an address as text: for SNI and the certificate. False:
 	 * out of memory, or x->transport->env has no TLS. */
 	bool (*open)(struct mf_dns_stream *x, const char *name, const char *alpn);
 	void (*close)(struct mf_dns_stream *x);
@@ -178,5 +178,48 @@ void mf_dns_stream_filled(struct mf_dns_stream *x, size_t n);
 /* What waits to be written, and: n bytes have been written. */
 struct mf_span mf_dns_stream_waiting(const struct mf_dns_stream *x);
 void mf_dns_stream_written(struct mf_dns_stream *x, size_t n);
+
+/* ---- Connections ---------------------------------------------------------------------------------- */
+
+struct mf_dns_conn;
+struct mf_https_session;
+
+/* How questions and answers stand in the bytes of a connection. */
+struct mf_dns_framing {
+	const struct mf_dns_layer *layer; /* NULL: none */
+	const char *alpn;
+	mf_nsec idle; /* how long a connection stays after the last answer */
+	/* Queues the question in c->stream, in any state before ENDED. False: not now. */
+	bool (*send)(struct mf_dns_conn *c, struct mf_ask *a);
+	/* Takes what has come out of c->stream: mf_dns_conn_answer, mf_transport_fail, mf_dns_conn_again; a
+	 * connection that is of no use any more: mf_dns_stream_fail. Also in ENDED and FAILED. True: something
+	 * has been queued. */
+	bool (*take)(struct mf_dns_conn *c, mf_nsec now);
+	/* A question that was sent is forgotten. NULL: nothing to do. */
+	void (*forget)(struct mf_dns_conn *c, struct mf_ask *a);
+	/* The connection is about to be closed: c->session goes. NULL: nothing to do. */
+	void (*end)(struct mf_dns_conn *c);
+};
+extern const struct mf_dns_framing mf_dns_framing_https; /* https.c */
+
+/* A connection to one address of a server; the questions on it have a->conn, and a->state is one of these. */
+enum { MF_DNS_QUEUED, MF_DNS_SENT };
+struct mf_dns_conn {
+	struct mf_dns_stream stream;
+	const struct mf_dns_framing *framing;
+	struct mf_https_session *session; /* the framing's */
+	struct mf_timer timer;
+	uint32_t n_open, n_queued; /* questions */
+	bool worked;               /* an answer has come */
+	uint8_t which;             /* index into server->addr */
+	mf_nsec heard;             /* when bytes came last, or it was opened */
+	mf_nsec unheard; /* when the first question was sent after which nothing came, 0: none */
+};
+/* What came for `a`, if it is an answer to `question`. A stream has no forgers, so what is wrong with it is the
+ * server's own, and the end of the question. */
+void mf_dns_conn_answer(struct mf_dns_conn *c, struct mf_ask *a, struct mf_span question,
+			struct mf_span answer, mf_nsec now);
+/* The server has not looked at the question: it is queued again, or fails, if that goes on. */
+void mf_dns_conn_again(struct mf_dns_conn *c, struct mf_ask *a, enum mf_transport_error why);
 
 #endif

@@ -67,7 +67,11 @@ static void connect_to(struct mf_dns_stream *x, const struct mf_endpoint *to)
 void mf_dns_stream_open(struct mf_dns_stream *x, const struct mf_endpoint *to,
 			const struct mf_dns_layer *layer, const char *name, const char *alpn)
 {
+	char addr[MF_ADDR_STRLEN];
+
 	MF_ASSERT(x->state == MF_DNS_STREAM_CLOSED);
+	if (!name)
+		name = mf_addr_format(&to->addr, addr);
 	*x = (struct mf_dns_stream){ .transport = x->transport, .state = MF_DNS_STREAM_OPENING };
 	if (!take_memory(x) || (layer && !layer->open(x, name, alpn))) {
 		mf_dns_stream_fail(x, MF_TRANSPORT_RESOURCES);

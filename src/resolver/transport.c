@@ -119,6 +119,8 @@ static void begin(struct mf_transport *t, struct mf_ask *a, mf_nsec now)
 	t->n_open++;
 	mf_timer_arm(&t->wheel, &a->timer, a->deadline);
 	t->ops->ask(t, a, now);
+	/* Its deadline may come before whatever mf_transport_run has returned last. */
+	t->env->wake(t->env->ctx);
 }
 
 /* Out of the open ones. */
@@ -240,17 +242,14 @@ struct mf_transport *mf_transport_new(const struct mf_transport_env *env,
 				      const struct mf_dns_server *server, uint32_t hop,
 				      struct mf_transport_counters *count)
 {
-	/* By scheme; NULL: this build cannot. */
 	static const struct mf_transport_ops *const by_scheme[] = {
 		[MF_DNS_OVER_UDP] = &mf_transport_udp,
 		[MF_DNS_OVER_TCP] = &mf_transport_stream,
-		[MF_DNS_OVER_TLS] = NULL,
-		[MF_DNS_OVER_HTTPS] = NULL,
+		[MF_DNS_OVER_TLS] = &mf_transport_stream,
+		[MF_DNS_OVER_HTTPS] = &mf_transport_stream,
 	};
 
 	MF_ASSERT(server->scheme < MF_ARRAY_LEN(by_scheme));
-	if (!by_scheme[server->scheme])
-		return NULL;
 	return mf_transport_make(by_scheme[server->scheme], env, server, hop, count);
 }
 

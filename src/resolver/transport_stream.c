@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * transport_stream - DNS over TCP (RFC 7766) and TLS (RFC 7858): messages behind their length on one connection
- * for each address of the server. Questions are pipelined, answers come in any order, and the connection stays
- * for a while after the last one.
+ * transport_stream - DNS over connections: TCP (RFC 7766) and TLS (RFC 7858), where messages stand behind their
+ * length, and HTTPS (https.c). There is one for each address of the server. Questions are pipelined, answers come
+ * in any order, and the connection stays for a while after the last one.
  *
  * A server may end a connection at any time. Questions that are open then are asked once more on a new one if the
  * old one has ever carried an answer; a server that takes connections and ends them is not asked forever.
@@ -23,21 +23,9 @@ enum {
 	TRIES = 2,
 };
 
-/* Where a question is. */
-enum { QUEUED, SENT };
-
-struct conn {
-	struct mf_dns_stream stream;
-	struct mf_timer timer;
-	uint32_t n_open, n_queued; /* questions */
-	bool worked;               /* an answer has come */
-	mf_nsec heard;             /* when bytes came last, or it was opened */
-	mf_nsec unheard; /* when the first question was sent after which nothing came, 0: none */
-};
-
 struct streams {
 	struct mf_transport t;
-	struct conn conn[MF_DNS_BOOTSTRAP_MAX]; /* by address */
+	struct mf_dns_conn conn[MF_DNS_BOOTSTRAP_MAX]; /* by address */
 };
 
 static struct streams *streams_of(struct mf_transport *t)
@@ -45,32 +33,26 @@ static struct streams *streams_of(struct mf_transport *t)
 	return MF_CONTAINER_OF(t, struct streams, t);
 }
 
-static const struct mf_dns_layer *layer_of(const struct mf_transport *t)
-{
-	(void)t;
-	return NULL;
-}
-
 /* ---- Time ------------------------------------------------------------------------------------------ */
 
 /* When the connection is to be given up if nothing happens. */
-static mf_nsec end_of(const struct conn *c)
+static mf_nsec end_of(const struct mf_dns_conn *c)
 {
 	if (c->stream.state < MF_DNS_STREAM_READY)
 		return c->heard + CONNECT;
-	return c->unheard ? c->unheard + SILENCE : c->heard + IDLE;
+	return c->unheard ? c->unheard + SILENCE : c->heard + c->framing->idle;
 }
 
-static void set_timer(struct conn *c)
+static void set_timer(struct mf_dns_conn *c)
 {
 	mf_timer_arm(&c->stream.transport->wheel, &c->timer, end_of(c));
 }
 
-static void lose(struct conn *c, enum mf_transport_error why, mf_nsec now);
+static void lose(struct mf_dns_conn *c, enum mf_transport_error why, mf_nsec now);
 
 static void time_out(struct mf_timer *timer, void *ctx, mf_nsec now)
 {
-	struct conn *c = MF_CONTAINER_OF(timer, struct conn, timer);
+	struct mf_dns_conn *c = MF_CONTAINER_OF(timer, struct mf_dns_conn, timer);
 
 	(void)ctx;
 	if (now < end_of(c))
@@ -81,48 +63,42 @@ static void time_out(struct mf_timer *timer, void *ctx, mf_nsec now)
 
 /* ---- Connections ----------------------------------------------------------------------------------- */
 
-static void open_conn(struct conn *c, mf_nsec now)
+static void open_conn(struct mf_dns_conn *c, mf_nsec now)
 {
 	struct mf_transport *t = c->stream.transport;
-	size_t which = (size_t)(c - streams_of(t)->conn);
 
 	c->worked = false;
 	c->heard = now;
 	c->unheard = 0;
-	mf_dns_stream_open(&c->stream, &t->server->addr[which], layer_of(t), t->server->name,
-			   "\3dot");
+	mf_dns_stream_open(&c->stream, &t->server->addr[c->which], c->framing->layer,
+			   t->server->name, c->framing->alpn);
 	set_timer(c);
 	/* It may have failed already; the next run sees it. */
 	t->env->wake(t->env->ctx);
 }
 
-static void close_conn(struct conn *c)
+static void close_conn(struct mf_dns_conn *c)
 {
 	mf_timer_disarm(&c->stream.transport->wheel, &c->timer);
+	if (c->framing->end)
+		c->framing->end(c);
 	mf_dns_stream_close(&c->stream);
 }
 
-/* Writes the question into the connection's queue, if there is room. */
 static void send_one(struct mf_transport *t, struct mf_ask *a, void *arg)
 {
-	struct conn *c = arg;
-	uint8_t question[MF_TRANSPORT_QUESTION_MAX], length[2];
-	struct mf_span v[2] = { { length, 2 }, { question, 0 } };
+	struct mf_dns_conn *c = arg;
 
-	if (a->conn != c || a->state != QUEUED)
+	if (a->conn != c || a->state != MF_DNS_QUEUED || !c->framing->send(c, a))
 		return;
-	v[1].n = mf_transport_question(t, a, a->id, layer_of(t) != NULL, question);
-	mf_store_be16(length, (uint16_t)v[1].n);
-	if (!mf_dns_stream_write(&c->stream, v, 2))
-		return;
-	a->state = SENT;
+	a->state = MF_DNS_SENT;
 	a->tries++;
 	c->n_queued--;
 	mf_count(&t->count->asked, 1);
 }
 
 /* True: some went into the queue. */
-static bool send_queued(struct conn *c, mf_nsec now)
+static bool send_queued(struct mf_dns_conn *c, mf_nsec now)
 {
 	uint32_t before = c->n_queued;
 
@@ -139,7 +115,7 @@ static bool send_queued(struct conn *c, mf_nsec now)
 }
 
 struct loss {
-	struct conn *c;
+	struct mf_dns_conn *c;
 	enum mf_transport_error why;
 	bool again;
 };
@@ -152,14 +128,21 @@ static void lose_one(struct mf_transport *t, struct mf_ask *a, void *arg)
 		return;
 	if (!l->again || a->tries >= TRIES) {
 		mf_transport_fail(t, a, l->why);
-	} else if (a->state == SENT) {
-		a->state = QUEUED;
+	} else if (a->state == MF_DNS_SENT) {
+		a->state = MF_DNS_QUEUED;
 		l->c->n_queued++;
 	}
 }
 
+void mf_dns_conn_again(struct mf_dns_conn *c, struct mf_ask *a, enum mf_transport_error why)
+{
+	struct loss l = { .c = c, .why = why, .again = true };
+
+	lose_one(c->stream.transport, a, &l);
+}
+
 /* The connection has ended, or is given up. */
-static void lose(struct conn *c, enum mf_transport_error why, mf_nsec now)
+static void lose(struct mf_dns_conn *c, enum mf_transport_error why, mf_nsec now)
 {
 	struct loss l = { .c = c, .why = why, .again = c->worked };
 
@@ -171,50 +154,22 @@ static void lose(struct conn *c, enum mf_transport_error why, mf_nsec now)
 
 /* ---- Answers --------------------------------------------------------------------------------------- */
 
-/* A stream has no forgers and no limit of length, so what is wrong here is the server's own. */
-static void take_answer(struct conn *c, struct mf_span msg, mf_nsec now)
+void mf_dns_conn_answer(struct mf_dns_conn *c, struct mf_ask *a, struct mf_span question,
+			struct mf_span answer, mf_nsec now)
 {
 	struct mf_transport *t = c->stream.transport;
-	struct mf_ask *a = mf_transport_find(t, mf_load_be16(msg.p));
-	uint8_t question[MF_TRANSPORT_QUESTION_MAX];
-	mf_err err;
-	size_t n;
+	mf_err err = mf_dns_answer_check(question, answer, false);
 
-	if (!a || a->conn != c || a->state != SENT) {
-		mf_count(&t->count->unexpected, 1);
-		return;
-	}
-	n = mf_transport_question(t, a, a->id, layer_of(t) != NULL, question);
-	err = mf_dns_answer_check(mf_span(question, n), msg, false);
-	if (err == MF_OK && !(mf_load_be16(msg.p + 2) & MF_DNS_TC)) {
+	if (err == MF_OK && !(mf_load_be16(answer.p + 2) & MF_DNS_TC)) {
 		c->worked = true;
-		mf_transport_answer(t, a, msg, now);
+		mf_transport_answer(t, a, answer, now);
 		return;
 	}
 	mf_count(err == MF_E_CONFLICT ? &t->count->spoofed : &t->count->malformed, 1);
 	mf_transport_fail(t, a, MF_TRANSPORT_BROKEN);
 }
 
-static void take_answers(struct conn *c, mf_nsec now)
-{
-	struct mf_span in;
-
-	while ((in = mf_dns_stream_peek(&c->stream)).n >= 2) {
-		size_t n = mf_load_be16(in.p);
-
-		if (n < MF_DNS_HEADER) {
-			mf_count(&c->stream.transport->count->malformed, 1);
-			mf_dns_stream_fail(&c->stream, MF_TRANSPORT_BROKEN);
-			return;
-		}
-		if (in.n - 2 < n)
-			return;
-		take_answer(c, mf_span(in.p + 2, n), now);
-		mf_dns_stream_take(&c->stream, 2 + n);
-	}
-}
-
-static void note_time(struct conn *c, bool was_ready, mf_nsec now)
+static void note_time(struct mf_dns_conn *c, bool was_ready, mf_nsec now)
 {
 	if (c->stream.heard) {
 		c->heard = now;
@@ -228,23 +183,101 @@ static void note_time(struct conn *c, bool was_ready, mf_nsec now)
 }
 
 /* Writes, reads, answers. True: there is more to do at once. */
-static bool serve(struct conn *c, mf_nsec now)
+static bool serve(struct mf_dns_conn *c, mf_nsec now)
 {
 	struct mf_dns_stream *x = &c->stream;
-	bool was_ready = x->state == MF_DNS_STREAM_READY, sent = true;
+	bool was_ready = x->state == MF_DNS_STREAM_READY, more = true;
 
 	x->heard = false;
-	for (unsigned i = 0; i < ROUNDS && (sent || mf_dns_stream_more(x)); i++) {
-		sent = send_queued(c, now);
+	for (unsigned i = 0; i < ROUNDS && more; i++) {
+		more = send_queued(c, now);
 		mf_dns_stream_run(x);
-		take_answers(c, now);
+		more |= c->framing->take(c, now);
+		more |= mf_dns_stream_more(x);
 	}
 	note_time(c, was_ready, now);
 	if (x->state == MF_DNS_STREAM_ENDED)
 		lose(c, MF_TRANSPORT_UNREACHABLE, now);
 	else if (x->state == MF_DNS_STREAM_FAILED)
 		lose(c, x->error, now);
-	return mf_dns_stream_more(x);
+	return more;
+}
+
+/* ---- Messages behind their length (RFC 1035 4.2.2) ------------------------------------------------- */
+
+static size_t write_question(const struct mf_dns_conn *c, const struct mf_ask *a,
+			     uint8_t out[MF_TRANSPORT_QUESTION_MAX])
+{
+	return mf_transport_question(c->stream.transport, a, a->id, c->framing->layer != NULL, out);
+}
+
+static bool send_question(struct mf_dns_conn *c, struct mf_ask *a)
+{
+	uint8_t question[MF_TRANSPORT_QUESTION_MAX], length[2];
+	struct mf_span v[2] = { { length, 2 }, { question, 0 } };
+
+	v[1].n = write_question(c, a, question);
+	mf_store_be16(length, (uint16_t)v[1].n);
+	return mf_dns_stream_write(&c->stream, v, 2);
+}
+
+static void take_answer(struct mf_dns_conn *c, struct mf_span msg, mf_nsec now)
+{
+	struct mf_transport *t = c->stream.transport;
+	struct mf_ask *a = mf_transport_find(t, mf_load_be16(msg.p));
+	uint8_t question[MF_TRANSPORT_QUESTION_MAX];
+
+	if (a && a->conn == c && a->state == MF_DNS_SENT)
+		mf_dns_conn_answer(c, a, mf_span(question, write_question(c, a, question)), msg, now);
+	else
+		mf_count(&t->count->unexpected, 1);
+}
+
+static bool take_answers(struct mf_dns_conn *c, mf_nsec now)
+{
+	struct mf_span in;
+
+	while ((in = mf_dns_stream_peek(&c->stream)).n >= 2) {
+		size_t n = mf_load_be16(in.p);
+
+		if (n < MF_DNS_HEADER) {
+			mf_count(&c->stream.transport->count->malformed, 1);
+			mf_dns_stream_fail(&c->stream, MF_TRANSPORT_BROKEN);
+			break;
+		}
+		if (in.n - 2 < n)
+			break;
+		take_answer(c, mf_span(in.p + 2, n), now);
+		mf_dns_stream_take(&c->stream, 2 + n);
+	}
+	return false;
+}
+
+static const struct mf_dns_framing tcp = {
+	.idle = IDLE,
+	.send = send_question,
+	.take = take_answers,
+};
+
+static const struct mf_dns_framing tls = {
+	.layer = &mf_dns_layer_tls,
+	.alpn = "\3dot",
+	.idle = IDLE,
+	.send = send_question,
+	.take = take_answers,
+};
+
+/* Of UDP servers it is what truncated answers are asked for over. */
+static const struct mf_dns_framing *framing_of(enum mf_dns_scheme scheme)
+{
+	switch (scheme) {
+	case MF_DNS_OVER_TLS:
+		return &tls;
+	case MF_DNS_OVER_HTTPS:
+		return &mf_dns_framing_https;
+	default:
+		return &tcp;
+	}
 }
 
 /* ---- Operations ------------------------------------------------------------------------------------ */
@@ -255,6 +288,8 @@ static mf_err init(struct mf_transport *t)
 
 	for (size_t i = 0; i < MF_ARRAY_LEN(s->conn); i++) {
 		s->conn[i].stream.transport = t;
+		s->conn[i].which = (uint8_t)i;
+		s->conn[i].framing = framing_of(t->server->scheme);
 		s->conn[i].timer.fire = time_out;
 	}
 	return MF_OK;
@@ -268,29 +303,31 @@ static void fini(struct mf_transport *t)
 		close_conn(&s->conn[i]);
 }
 
-/* Questions of one turn leave together, with the next run. */
+/* Questions of one turn leave together, with the next run, which mf_transport_ask has asked for. */
 static void ask(struct mf_transport *t, struct mf_ask *a, mf_nsec now)
 {
-	struct conn *c = &streams_of(t)->conn[a->which];
+	struct mf_dns_conn *c = &streams_of(t)->conn[a->which];
 
 	a->conn = c;
-	a->state = QUEUED;
+	a->state = MF_DNS_QUEUED;
 	c->n_open++;
 	c->n_queued++;
 	if (c->stream.state == MF_DNS_STREAM_CLOSED)
 		open_conn(c, now);
 	else
 		mf_count(&t->count->reused, 1);
-	t->env->wake(t->env->ctx);
 }
 
 static void forget(struct mf_transport *t, struct mf_ask *a)
 {
-	struct conn *c = a->conn;
+	struct mf_dns_conn *c = a->conn;
 
 	(void)t;
 	c->n_open--;
-	c->n_queued -= a->state == QUEUED;
+	if (a->state == MF_DNS_QUEUED)
+		c->n_queued--;
+	else if (c->framing->forget)
+		c->framing->forget(c, a);
 }
 
 static mf_nsec run(struct mf_transport *t, mf_nsec now)
@@ -306,11 +343,11 @@ static mf_nsec run(struct mf_transport *t, mf_nsec now)
 
 static void ask_anew(struct mf_transport *t, struct mf_ask *a, void *arg)
 {
-	struct conn *c = a->conn;
+	struct mf_dns_conn *c = a->conn;
 
 	(void)t, (void)arg;
-	c->n_queued += a->state == SENT;
-	a->state = QUEUED;
+	c->n_queued += a->state == MF_DNS_SENT;
+	a->state = MF_DNS_QUEUED;
 	a->tries = 0;
 }
 
