@@ -97,6 +97,64 @@ static void random_interface(struct mf_prng *g, struct mf_text *out, unsigned in
 	}
 }
 
+static void random_domain_sets(struct mf_prng *g, struct mf_text *out)
+{
+	mf_text_printf(out,
+		       "domain_sets:\n  d: { domains: [%s], files: [%s], lenient: %s }\n"
+		       "  \"e: #\": { url: \"http%s://%s\", every: %s, max_size: %s%s }\n",
+		       WORD(g, "", "a.example", "a.example, \"full:x.example\", bücher.example",
+			    "\"keyword:a\", \"regexp:^a\\\\.b\"", "a.b, c.d, e.f, g.h, i.j"),
+		       WORD(g, "", "x", "/y/z, \"ä\\t\""), WORD(g, "true", "false"),
+		       WORD(g, "", "s"), WORD(g, "a.example", "[2001:db8::1]:8080/x?y=%20#z"),
+		       WORD(g, "1", "90s", "1h", "31d"), WORD(g, "1K", "32MiB", "1000000"),
+		       WORD(g, "", ", via: direct"));
+}
+
+static void random_servers(struct mf_prng *g, struct mf_text *out, const char *group)
+{
+	mf_text_printf(out, "  %s:\n    - %s\n", group,
+		       WORD(g, "192.0.2.1", "'192.0.2.1:5353'", "2001:db8::1", "\"[2001:db8::1]\"",
+			    "udp://192.0.2.1", "tcp://192.0.2.1:1"));
+	if (toss(g))
+		mf_text_printf(out, "    - %s\n",
+			       WORD(g, "tls://a.example", "tls://192.0.2.1#a.example",
+				    "{ url: \"tls://a.example\", bootstrap: \"2001:db8::2\" }",
+				    "{ url: tls://192.0.2.9 }"));
+	if (toss(g))
+		mf_text_printf(out, "    - %s\n",
+			       WORD(g, "https://b.example", "\"https://192.0.2.1:1/q?r#b.example\"",
+				    "{ url: 'https://b.example./', bootstrap: [192.0.2.3, "
+				    "192.0.2.4] }"));
+}
+
+static void random_dns(struct mf_prng *g, struct mf_text *out)
+{
+	mf_text_printf(out, "dns:\n");
+	random_servers(g, out, WORD(g, "direct_servers", "direct_servers", "servers"));
+	if (toss(g))
+		random_servers(g, out, "vpn_servers");
+	if (toss(g))
+		mf_text_printf(out, "  listen: [%s]\n  hijack: %s\n",
+			       WORD(g, "192.0.2.1", "'0.0.0.0:54', \"[::]:53\", \"fd00::7\""),
+			       WORD(g, "true", "false"));
+	if (toss(g))
+		mf_text_printf(out, "  system: %s\n  block_answer: %s\n  block_ttl: %s\n",
+			       WORD(g, "off", "auto", "resolved", "resolv.conf"),
+			       WORD(g, "nxdomain", "zero", "refused", "route"),
+			       WORD(g, "0", "1s", "1d", "86400"));
+	if (toss(g))
+		mf_text_printf(out, "  hosts: { A.example: 192.0.2.1, \"*.b.example\": [%s] }\n",
+			       WORD(g, "\"::\"", "0.0.0.0, \"::1\"", "1.1.1.1, 1.1.1.1"));
+	if (toss(g))
+		mf_text_printf(out, "  rebind_allow: [%s]\n  stale: %s\n  timeout: %s\n",
+			       WORD(g, "", "A.example.", "a, b, c, d, e"),
+			       WORD(g, "off", "1", "7d", "100h"), WORD(g, "100ms", "1m", "59999ms"));
+	if (toss(g))
+		mf_text_printf(out, "  cache_size: %s\n  ttl_min: %s\n  ca_file: %s\n",
+			       WORD(g, "64K", "65537", "12M"), WORD(g, "0", "1h", "86400"),
+			       WORD(g, "x", "\"a: b\""));
+}
+
 /* Mostly valid; what is not is left out by the caller. */
 static void random_profile(struct mf_prng *g, struct mf_text *out)
 {
@@ -123,6 +181,7 @@ static void random_profile(struct mf_prng *g, struct mf_text *out)
 		mf_text_printf(out, "interfaces:\n");
 	for (unsigned i = 0; i < n; i++)
 		random_interface(g, out, i);
+	random_domain_sets(g, out);
 	mf_text_printf(out, "cidr_sets:\n  s: { cidrs: ");
 	random_list(g, out, 8);
 	mf_text_printf(out, ", files: [%s] }\n  \"a: #\": {}\n", WORD(g, "", "x", "/y/z, \"ä\\t\""));
@@ -131,7 +190,16 @@ static void random_profile(struct mf_prng *g, struct mf_text *out)
 		       "    - { cidr_set: s, to: drop }\n    - { cidr: ",
 		       WORD(g, "true", "true", "true", "false"));
 	random_prefix(g, out);
-	mf_text_printf(out, ", to: reject }\n");
+	mf_text_printf(out, ", to: reject }\n%s",
+		       WORD(g, "", "    - { domain_set: d, to: drop }\n",
+			    "    - { domain_set: \"e: #\", to: direct }\n"));
+	if (toss(g))
+		mf_text_printf(out, "  dns_fallback: %s\n  settle_ports: [%s]\n  settle_wait: %s\n",
+			       WORD(g, "direct", "drop", "reject"),
+			       WORD(g, "", "80", "1, 2, 3, 4, 5, 65535"),
+			       WORD(g, "10ms", "1s", "1001ms"));
+	if (toss(g))
+		random_dns(g, out);
 }
 
 static char *printed(const char *text, bool with_secrets)
@@ -151,7 +219,7 @@ static void round_trip(void **state)
 	unsigned loaded = 0;
 
 	(void)state;
-	for (int i = 0; i < 1500; i++) {
+	for (int i = 0; i < 3000; i++) {
 		struct mf_config_errors errs = { 0 };
 		struct mf_text text = { 0 };
 		struct mf_config *cfg;

@@ -77,6 +77,48 @@ static void sizes_read_back(void **state)
 	}
 }
 
+static void times(void **state)
+{
+	static const struct {
+		const char *text;
+		uint64_t ms;
+	} good[] = {
+		{ "0", 0 },          { "90", 90000 },    { "300ms", 300 },
+		{ "2s", 2000 },      { "2 s", 2000 },    { "5m", 300000 },
+		{ "12h", 43200000 }, { "1d", 86400000 }, { "18446744073709551615ms", UINT64_MAX },
+	};
+	static const char *const bad[] = {
+		"", "s", "-1s", "1.5s", "1w", "1M", "1min", "1S", "1ss", "1s ", " 1s", "0x1", "18446744073709551615s"
+	};
+	uint64_t ms;
+
+	(void)state;
+	for (size_t i = 0; i < MF_ARRAY_LEN(good); i++)
+		assert_true(mf_value_time(good[i].text, &ms) && ms == good[i].ms);
+	for (size_t i = 0; i < MF_ARRAY_LEN(bad); i++)
+		assert_false(mf_value_time(bad[i], &ms));
+}
+
+static void times_read_back(void **state)
+{
+	static const uint64_t units[] = { 1, 1000, 60000, 3600000, 86400000 };
+	struct mf_prng g = unit_prng("times");
+	struct mf_text text = { 0 };
+
+	(void)state;
+	for (int i = 0; i < 2000; i++) {
+		uint64_t ms = mf_prng_below(&g, 1000000) * units[mf_prng_below(&g, 5)], back;
+
+		mf_value_print_time(ms, &text);
+		assert_true(mf_value_time(text.s, &back));
+		assert_int_equal(back, ms);
+		mf_text_free(&text);
+	}
+	mf_value_print_time(7440000, &text);
+	assert_string_equal(text.s, "124m");
+	mf_text_free(&text);
+}
+
 static void names(void **state)
 {
 	static const char *const good[] = { "a",   "wg0", "home-vpn", "A_=+.-9", "123456789012345",
@@ -132,6 +174,87 @@ static void hosts(void **state)
 	strcpy(long_name + 253, ":1");
 	assert_null(mf_value_host(long_name, arena, &h));
 	mf_config_arena_free(arena);
+}
+
+static void ports_left_out(void **state)
+{
+	struct mf_config_arena *arena = mf_config_arena_new();
+	struct mf_config_host h = { 0 };
+
+	(void)state;
+	assert_null(mf_value_host_port("a.example", 853, arena, &h));
+	assert_int_equal(h.port, 853);
+	assert_false(h.is_addr);
+	assert_null(mf_value_host_port("[2001:db8::1]", 853, arena, &h));
+	assert_true(h.is_addr && h.addr.port == 853);
+	assert_null(mf_value_host_port("192.0.2.1:1", 853, arena, &h));
+	assert_true(h.is_addr && h.addr.port == 1);
+	assert_non_null(mf_value_host_port("a.example", 0, arena, &h));
+	assert_non_null(mf_value_host_port("2001:db8::1", 853, arena, &h));
+	assert_non_null(mf_value_host_port("[2001:db8::1]1", 853, arena, &h));
+	assert_non_null(mf_value_host_port("a.example:", 853, arena, &h));
+	mf_config_arena_free(arena);
+}
+
+static void listening(void **state)
+{
+	static const char *const bad[] = { "",           "a",         ":53",
+					   "10.0.0.1:0", "10.0.0.1:", "[10.0.0.1]",
+					   "224.0.0.1",  "ff02::1",   "[::1",
+					   "::1:x",      "[::1]53",   "255.255.255.255:1" };
+	struct mf_endpoint e;
+
+	(void)state;
+	assert_null(mf_value_listen("10.0.0.1", 53, &e));
+	assert_true(e.port == 53 && e.addr.family == MF_AF_IP4);
+	assert_null(mf_value_listen("0.0.0.0:5353", 53, &e));
+	assert_int_equal(e.port, 5353);
+	assert_null(mf_value_listen("::", 53, &e));
+	assert_true(e.port == 53 && e.addr.family == MF_AF_IP6);
+	assert_null(mf_value_listen("[::]:54", 53, &e));
+	assert_int_equal(e.port, 54);
+	assert_null(mf_value_listen("[fe80::1%7]", 53, &e));
+	assert_int_equal(e.scope_id, 7);
+	for (size_t i = 0; i < MF_ARRAY_LEN(bad); i++)
+		if (!mf_value_listen(bad[i], 53, &e))
+			fail_msg("%s is taken", bad[i]);
+}
+
+static void urls(void **state)
+{
+	static const char *const good[] = { "https://a.example", "http://a.example:8080/x?y=%20#z",
+					    "https://192.0.2.1/", "https://[2001:db8::1]:444/list",
+					    "https://localhost/" };
+	static const char *const bad[] = { "",
+					   "a.example",
+					   "ftp://a.example",
+					   "HTTPS://a.example",
+					   "https://",
+					   "https:///x",
+					   "https://a b/",
+					   "https://a.example/\xc3\xa4",
+					   "https://a.example/\n",
+					   "https://me@a.example/",
+					   "https://a.example:0/",
+					   "https://2001:db8::1/",
+					   "https://[a.example]/",
+					   "https://1.2.3/" };
+	char text[4096];
+
+	(void)state;
+	for (size_t i = 0; i < MF_ARRAY_LEN(good); i++)
+		if (mf_value_url(good[i]))
+			fail_msg("%s: %s", good[i], mf_value_url(good[i]));
+	for (size_t i = 0; i < MF_ARRAY_LEN(bad); i++)
+		if (!mf_value_url(bad[i]))
+			fail_msg("%s is taken", bad[i]);
+	(void)snprintf(text, sizeof(text), "https://a.example/%02030d", 0);
+	assert_int_equal(strlen(text), 2048);
+	assert_null(mf_value_url(text));
+	strcat(text, "0");
+	assert_non_null(mf_value_url(text));
+	(void)snprintf(text, sizeof(text), "https://%01000d.example/", 0);
+	assert_non_null(mf_value_url(text));
 }
 
 static void prefixes(void **state)
@@ -229,13 +352,12 @@ static void scalars_read_back(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(numbers),
-		cmocka_unit_test(sizes),
-		cmocka_unit_test(sizes_read_back),
-		cmocka_unit_test(names),
-		cmocka_unit_test(hosts),
-		cmocka_unit_test(prefixes),
-		cmocka_unit_test(scalars_read_back),
+		cmocka_unit_test(numbers),         cmocka_unit_test(sizes),
+		cmocka_unit_test(sizes_read_back), cmocka_unit_test(times),
+		cmocka_unit_test(times_read_back), cmocka_unit_test(names),
+		cmocka_unit_test(hosts),           cmocka_unit_test(ports_left_out),
+		cmocka_unit_test(listening),       cmocka_unit_test(urls),
+		cmocka_unit_test(prefixes),        cmocka_unit_test(scalars_read_back),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
