@@ -12,8 +12,9 @@
 
 #include "base/addr.h"
 
-/* A TCP session is named by both ends; a UDP mapping and an echo session only by the app's end (`dst` is
- * zero then), which is what makes mapping and filtering endpoint-independent (RFC 4787). */
+/* A TCP session is named by both ends; a UDP mapping and an echo session only by the end on this side, which
+ * is what makes mapping and filtering endpoint-independent (RFC 4787), and by the interface that carries it,
+ * for an app may speak from one port with remotes that go different ways. */
 struct mf_flow_key {
 	uint8_t src[16], dst[16]; /* IPv4: the first four bytes, the rest zero */
 	uint16_t sport, dport;    /* host order; echo: the identifier and 0 */

@@ -192,7 +192,7 @@ static enum mf_session_kind udp_kind(const struct mf_session *s, uint16_t port)
 	return dns && port == 53 ? MF_SESSION_DNS : MF_SESSION_UDP;
 }
 
-static bool remembers(const struct mf_session *s, const struct mf_endpoint *to)
+bool mf_datagram_remembers(const struct mf_session *s, const struct mf_endpoint *to)
 {
 	for (size_t i = 0; i < MF_ARRAY_LEN(s->datagram.remote); i++)
 		if (mf_endpoint_equal(&s->datagram.remote[i], to))
@@ -206,7 +206,7 @@ bool mf_datagram_knows(const struct mf_session *s, const struct mf_pkt *p)
 
 	if (p->l4_proto == MF_IPPROTO_UDP)
 		to.port = mf_load_be16(p->data + p->l4_off + offsetof(struct mf_udp_hdr, dport));
-	return remembers(s, &to);
+	return mf_datagram_remembers(s, &to);
 }
 
 bool mf_datagram_has_moved(const struct mf_host *h, const struct mf_session *s)
@@ -229,7 +229,7 @@ static void note_remote(struct mf_session *s, const struct mf_endpoint *to)
 	if (s->facts.proto == MF_IPPROTO_UDP)
 		s->facts.kind = (uint8_t)udp_kind(s, to->port);
 	mf_session_arm(s, MF_NEVER);
-	if (!remembers(s, to))
+	if (!mf_datagram_remembers(s, to))
 		s->datagram.remote[s->facts.remotes++ % MF_ARRAY_LEN(s->datagram.remote)] = *to;
 }
 
@@ -275,12 +275,6 @@ void mf_datagram_input(struct mf_host *h, struct mf_datagram_batch *b,
 	s = mf_host_session(h, p, true, &kind->ops, &fresh);
 	if (!s || (fresh && !open_far(h, s, p)))
 		return;
-	/* One mapping leaves through one interface. What belongs to another one must not go with it;
-	 * only running conversations stay when routes change. */
-	if (MF_UNLIKELY(p->next_hop != s->facts.hop) && !mf_datagram_knows(s, p)) {
-		mf_host_drop(h, p, MF_DROP_NO_SESSION);
-		return;
-	}
 	put(h, b, s, p, port);
 }
 

@@ -48,7 +48,8 @@ void mf_datagram_cut(struct mf_host *h, struct mf_pkt *p, uint32_t mtu,
 bool mf_datagram_turn(struct mf_host *h, struct mf_session *s);
 void mf_datagram_close(struct mf_host *h, struct mf_session *s, bool tell_app);
 
-/* Does s remember the destination of p, a packet of its app? */
+/* Does s remember that its app has spoken to this remote, or to the destination of p, a packet of it? */
+bool mf_datagram_remembers(const struct mf_session *s, const struct mf_endpoint *remote);
 bool mf_datagram_knows(const struct mf_session *s, const struct mf_pkt *p);
 /* Do the routes send a remote that s remembers elsewhere now? */
 bool mf_datagram_has_moved(const struct mf_host *h, const struct mf_session *s);

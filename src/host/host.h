@@ -105,10 +105,11 @@ bool mf_host_pending(const struct mf_host *h);
 /* When mf_host_run wants to be called though nothing has happened, MF_NEVER for never. */
 mf_nsec mf_host_deadline(const struct mf_host *h);
 
-/* True if the (after ip-input) packet belongs to a session that was there before the routes changed, or may
- * belong to one on another worker: it goes to the host stack whatever its route says now. Cheap while
- * mf_host_strays, the number of such sessions on all workers, is 0. */
-bool mf_host_has(struct mf_host *h, const struct mf_pkt *p);
+/* True if the (after ip-input and route-lookup) packet belongs to a session that was there before the routes
+ * changed, or may belong to one on another worker: it goes to the host stack whatever its route says now, and
+ * its next_hop becomes that of a mapping that it belongs to. Cheap while mf_host_strays, the number of such
+ * sessions on all workers, is 0. */
+bool mf_host_has(struct mf_host *h, struct mf_pkt *p);
 uint32_t mf_host_strays(const struct mf_host *h);
 /* An outbound whose streams are TCP connections of our own through an L3VPN interface, and whose datagrams are
  * UDP from a port of ours: for what must be asked inside a VPN (DNS), for proxies that are reached in one, and

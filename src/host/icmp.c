@@ -87,7 +87,7 @@ bool mf_host_quoted_key(const struct mf_pkt *p, const struct mf_pkt *q, struct m
 	k->family = v4 ? MF_AF_IP4 : MF_AF_IP6;
 	k->proto = q->l4_proto;
 	k->side = ours ? MF_SIDE_OURS : MF_SIDE_APP;
-	if (!tcp && ours)
+	if (!tcp)
 		k->hop = (uint8_t)p->next_hop;
 	if (tcp || !ours)
 		memcpy(k->src, mf_ip_dst_bytes(q), v4 ? 4 : 16);
@@ -131,9 +131,9 @@ static void take_error(struct mf_host *h, struct mf_pkt *p)
 {
 	size_t at = p->l4_off + sizeof(struct mf_icmp_hdr);
 	struct mf_session *s;
+	struct mf_endpoint remote;
 	struct mf_flow_key k;
 	struct mf_pkt q;
-	uint64_t hash;
 
 	if (!mf_ip_quoted(&q, p->data + at, p->len - at)) {
 		mf_host_drop(h, p, MF_DROP_L4_TRUNCATED);
@@ -143,12 +143,14 @@ static void take_error(struct mf_host *h, struct mf_pkt *p)
 		mf_host_drop(h, p, MF_DROP_ICMP_UNMATCHED);
 		return;
 	}
-	hash = mf_flow_hash_key(h->table, &k);
-	s = mf_flow_find(h->table, &k, hash);
+	remote = (struct mf_endpoint){ .addr = mf_ip_src(&q) };
+	if (q.l4_proto == MF_IPPROTO_UDP)
+		remote.port = mf_load_be16(q.data + q.l4_off + offsetof(struct mf_udp_hdr, sport));
+	s = mf_host_find_quoted(h, &k, &remote);
 	if (s) {
 		apply(h, s, p, &q);
 		mf_host_consume(h, p);
-	} else if (!mf_host_hand_over(h, p, hash)) {
+	} else if (!mf_host_hand_over(h, p, &k)) {
 		mf_host_drop(h, p, MF_DROP_ICMP_UNMATCHED);
 	}
 }

@@ -91,8 +91,9 @@ struct mf_host {
 	struct mf_session_list starved;   /* something to read and no packet to read it into */
 	struct mf_session_list time_wait; /* oldest first: they go when room is short */
 	struct mf_timer starved_timer, reass_timer;
-	uint32_t strays; /* with one worker; else `owners` counts them */
-	uint32_t n_own;  /* sessions of our own, through VPNs */
+	uint32_t strays;                 /* of this worker; `owners` counts those of all */
+	uint32_t n_own;                  /* sessions of our own, through VPNs */
+	uint32_t mappings[MF_HOST_HOPS]; /* sessions by the hop in their key, but for 0 */
 	struct mf_sources *sources;
 	bool own_sources;
 	struct mf_reass *reass;
@@ -103,8 +104,8 @@ struct mf_host {
 
 /* ---- lookup.c ---------------------------------------------------------------------------------- */
 
-/* The key of a packet's session: of the app's end alone for UDP and echo. false: the L4 header is not
- * whole, or the packet is of no kind that has sessions. */
+/* The key of a packet's session: for UDP and echo of this side's end, and of the interface that next_hop
+ * names. false: the L4 header is not whole, or the packet is of no kind that has sessions. */
 bool mf_host_key(const struct mf_pkt *p, struct mf_flow_key *k);
 /* The session of a packet, or a new one of this kind; NULL: the packet has been dropped, refused or handed
  * to another worker. `*fresh` tells. A new one is in the table, has its source counted, facts filled in
@@ -123,8 +124,15 @@ void mf_host_refuse(struct mf_host *h, struct mf_pkt *p, enum mf_drop reason);
 struct mf_pkt *mf_host_whole(struct mf_host *h, struct mf_pkt *p);
 /* A packet that is of another protocol than was to be expected before it was whole. */
 void mf_host_other(struct mf_host *h, struct mf_pkt *p);
-/* Gives p to the worker that has the session with this hash; false: that is nobody, or we. */
-bool mf_host_hand_over(struct mf_host *h, struct mf_pkt *p, uint64_t hash);
+/* The session that sent what an ICMP error from an app's side quotes, to it from the remote; p is to have its
+ * key in *k. NULL: there is none here. */
+struct mf_session *mf_host_find_quoted(const struct mf_host *h, const struct mf_flow_key *k,
+				       const struct mf_endpoint *remote);
+/* Gives p to the worker that has the session with this key; false: that is nobody, or we. All mappings of one
+ * port are on one worker, whatever interfaces carry them: what each has settled is known where it matters. */
+bool mf_host_hand_over(struct mf_host *h, struct mf_pkt *p, const struct mf_flow_key *k);
+/* Its session is gone: unless this worker has another mapping of that port, others may claim it. */
+void mf_host_disown(struct mf_host *h, const struct mf_flow_key *k);
 
 /* ---- session.c --------------------------------------------------------------------------------- */
 

@@ -89,6 +89,7 @@ static bool echo_key(const struct mf_pkt *p, size_t n, struct mf_flow_key *k)
 		return false;
 	put_src(p, k);
 	k->sport = (uint16_t)(mf_be32_get(i->rest) >> 16);
+	k->hop = (uint8_t)p->next_hop;
 	return true;
 }
 
@@ -117,8 +118,8 @@ static bool udp_key(const struct mf_pkt *p, size_t n, struct mf_flow_key *k)
 	} else {
 		put_dst(p, k);
 		k->dport = mf_be16_get(u->dport);
-		k->hop = (uint8_t)p->next_hop;
 	}
+	k->hop = (uint8_t)p->next_hop;
 	return true;
 }
 
@@ -156,6 +157,15 @@ void mf_host_refuse(struct mf_host *h, struct mf_pkt *p, enum mf_drop reason)
 	mf_host_drop(h, p, reason);
 }
 
+/* The hash by which workers know whose a port is. */
+static uint64_t owner_hash(const struct mf_host *h, const struct mf_flow_key *k)
+{
+	struct mf_flow_key any = *k;
+
+	any.hop = 0;
+	return mf_flow_hash_key(h->table, &any);
+}
+
 static bool hand_over(struct mf_host *h, struct mf_pkt *p, int owner)
 {
 	if (owner == MF_OWNER_NONE || owner == (int)h->worker)
@@ -165,9 +175,57 @@ static bool hand_over(struct mf_host *h, struct mf_pkt *p, int owner)
 	return true;
 }
 
-bool mf_host_hand_over(struct mf_host *h, struct mf_pkt *p, uint64_t hash)
+bool mf_host_hand_over(struct mf_host *h, struct mf_pkt *p, const struct mf_flow_key *k)
 {
-	return h->owners && hand_over(h, p, mf_owners_find(h->owners, hash));
+	return h->owners && hand_over(h, p, mf_owners_find(h->owners, owner_hash(h, k)));
+}
+
+/* Claims a port for this worker; returns who has it. */
+static int claim(struct mf_host *h, const struct mf_flow_key *k)
+{
+	return h->owners ? mf_owners_claim(h->owners, owner_hash(h, k), h->worker) : (int)h->worker;
+}
+
+/* The first mapping of the port in k with a hop from *hop on, which moves behind it; NULL: no more. */
+static struct mf_session *next_mapping(const struct mf_host *h, const struct mf_flow_key *k,
+				       uint8_t *hop)
+{
+	struct mf_flow_key at = *k;
+
+	for (; *hop < MF_HOST_HOPS; (*hop)++) {
+		struct mf_session *s;
+
+		if (!h->mappings[*hop])
+			continue;
+		at.hop = *hop;
+		s = mf_flow_find(h->table, &at, mf_flow_hash_key(h->table, &at));
+		if (s) {
+			(*hop)++;
+			return s;
+		}
+	}
+	return NULL;
+}
+
+void mf_host_disown(struct mf_host *h, const struct mf_flow_key *k)
+{
+	uint8_t hop = 1;
+
+	if (h->owners && !(k->hop && next_mapping(h, k, &hop)))
+		mf_owners_release(h->owners, owner_hash(h, k), h->worker);
+}
+
+struct mf_session *mf_host_find_quoted(const struct mf_host *h, const struct mf_flow_key *k,
+				       const struct mf_endpoint *remote)
+{
+	struct mf_session *s = mf_flow_find(h->table, k, mf_flow_hash_key(h->table, k));
+	uint8_t hop = 1;
+
+	if (s || !k->hop || k->side != MF_SIDE_APP)
+		return s;
+	while ((s = next_mapping(h, k, &hop)) && !mf_datagram_remembers(s, remote))
+		;
+	return s;
 }
 
 /* Our part of the table is full only if nothing in it is in TIME-WAIT. */
@@ -222,10 +280,12 @@ static void count(struct mf_host *h, uint32_t hop_id)
 static struct mf_session *enter(struct mf_host *h, const struct mf_flow_key *k, uint64_t hash,
 				const struct mf_session_ops *ops, uint32_t hop_id)
 {
-	struct mf_session *s = mf_flow_add(h->table, k, hash);
+	struct mf_session *s;
 
-	if (!s)
-		return NULL;
+	MF_ASSERT(k->hop < MF_HOST_HOPS);
+	s = mf_flow_add(h->table, k, hash);
+	MF_ASSERT(s); /* room has been made */
+	h->mappings[k->hop] += k->hop != 0;
 	s->host = h;
 	s->ops = ops;
 	s->wake_at = MF_NEVER;
@@ -258,9 +318,7 @@ struct mf_session *mf_host_own_session(struct mf_host *h, const struct mf_flow_k
 	uint64_t hash = mf_flow_hash_key(h->table, k);
 	struct mf_session *s;
 
-	if (mf_flow_find(h->table, k, hash) || !make_room(h))
-		return NULL;
-	if (h->owners && mf_owners_claim(h->owners, hash, h->worker) != (int)h->worker)
+	if (mf_flow_find(h->table, k, hash) || !make_room(h) || claim(h, k) != (int)h->worker)
 		return NULL;
 	s = enter(h, k, hash, ops, hop);
 	s->inner = inner;
@@ -271,10 +329,8 @@ struct mf_session *mf_host_own_session(struct mf_host *h, const struct mf_flow_k
 
 bool mf_host_knows(const struct mf_host *h, const struct mf_flow_key *k)
 {
-	uint64_t hash = mf_flow_hash_key(h->table, k);
-
-	return mf_flow_find(h->table, k, hash) ||
-	       (h->owners && mf_owners_find(h->owners, hash) != MF_OWNER_NONE);
+	return mf_flow_find(h->table, k, mf_flow_hash_key(h->table, k)) ||
+	       (h->owners && mf_owners_find(h->owners, owner_hash(h, k)) != MF_OWNER_NONE);
 }
 
 struct mf_session *mf_host_session(struct mf_host *h, struct mf_pkt *p, bool may_open,
@@ -295,17 +351,14 @@ struct mf_session *mf_host_session(struct mf_host *h, struct mf_pkt *p, bool may
 	s = mf_flow_find(h->table, &k, hash);
 	if (MF_LIKELY(s))
 		return s;
-	if (mf_host_hand_over(h, p, hash))
-		return NULL;
-	/* Between the look and the claim another worker may have been faster. */
-	if (may_open && h->owners && hand_over(h, p, mf_owners_claim(h->owners, hash, h->worker)))
+	if (may_open ? hand_over(h, p, claim(h, &k)) : mf_host_hand_over(h, p, &k))
 		return NULL;
 	why = may_open ? admit(h, p, &src) : MF_DROP_NO_SESSION;
 	*fresh = !why;
 	if (*fresh)
 		return begin(h, p, &k, hash, ops, src);
-	if (may_open && h->owners)
-		mf_owners_release(h->owners, hash, h->worker);
+	if (may_open)
+		mf_host_disown(h, &k);
 	if (why == MF_DROP_HALF_OPEN_SOURCE) /* perhaps not the one whom an answer would reach */
 		mf_host_drop(h, p, why);
 	else
@@ -314,32 +367,46 @@ struct mf_session *mf_host_session(struct mf_host *h, struct mf_pkt *p, bool may
 }
 
 /* On another worker, which will look for itself. */
-static bool is_elsewhere(const struct mf_host *h, uint64_t hash)
+static bool is_elsewhere(const struct mf_host *h, const struct mf_flow_key *k)
 {
-	int owner = h->owners ? mf_owners_find(h->owners, hash) : MF_OWNER_NONE;
+	int owner = h->owners ? mf_owners_find(h->owners, owner_hash(h, k)) : MF_OWNER_NONE;
 
 	return owner != MF_OWNER_NONE && owner != (int)h->worker;
 }
 
-bool mf_host_has(struct mf_host *h, const struct mf_pkt *p)
+static bool has_stream(struct mf_host *h, const struct mf_pkt *p, const struct mf_flow_key *k)
 {
-	struct mf_session *s;
-	struct mf_flow_key k;
-	uint64_t hash;
+	struct mf_session *s = mf_flow_find(h->table, k, mf_flow_hash_key(h->table, k));
 
-	if (MF_LIKELY(!mf_host_strays(h)) || mf_ip_is_fragment(p) || !mf_host_key(p, &k))
-		return false;
-	hash = mf_flow_hash_key(h->table, &k);
-	s = mf_flow_find(h->table, &k, hash);
 	if (!s)
-		return is_elsewhere(h, hash);
+		return is_elsewhere(h, k);
 	if (!s->facts.stray)
 		return false;
-	/* Of a mapping only what was said before: the rest has a route of its own. */
-	if (p->l4_proto != MF_IPPROTO_TCP)
-		return mf_datagram_knows(s, p);
 	if (!mf_session_tcp_gives_way(s, p))
 		return true;
 	mf_session_end(h, s, false);
 	return false;
+}
+
+/* Of a mapping only what was said before: the rest has a route of its own. */
+static bool has_mapping(struct mf_host *h, struct mf_pkt *p, const struct mf_flow_key *k)
+{
+	struct mf_session *s;
+	uint8_t hop = 1;
+
+	while (h->strays && (s = next_mapping(h, k, &hop)))
+		if (s->facts.stray && mf_datagram_knows(s, p)) {
+			p->next_hop = s->facts.hop;
+			return true;
+		}
+	return is_elsewhere(h, k);
+}
+
+bool mf_host_has(struct mf_host *h, struct mf_pkt *p)
+{
+	struct mf_flow_key k;
+
+	if (MF_LIKELY(!mf_host_strays(h)) || mf_ip_is_fragment(p) || !mf_host_key(p, &k))
+		return false;
+	return p->l4_proto == MF_IPPROTO_TCP ? has_stream(h, p, &k) : has_mapping(h, p, &k);
 }

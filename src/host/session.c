@@ -300,10 +300,9 @@ void mf_session_set_stray(struct mf_host *h, struct mf_session *s, bool stray)
 	if (!by)
 		return;
 	s->facts.stray = stray;
+	h->strays += (uint32_t)by;
 	if (h->owners)
 		mf_owners_add_strays(h->owners, by);
-	else
-		h->strays += (uint32_t)by;
 }
 
 void mf_session_opened(struct mf_session *s)
@@ -321,12 +320,12 @@ void mf_session_end(struct mf_host *h, struct mf_session *s, bool tell_app)
 
 void mf_session_free(struct mf_host *h, struct mf_session *s)
 {
+	struct mf_flow_key k = s->flow.key;
+
 	mf_session_list_remove(s);
 	mf_timer_disarm(&h->wheel, &s->timer);
 	leave_source(h, s);
 	mf_session_set_stray(h, s, false);
-	if (h->owners)
-		mf_owners_release(h->owners, s->flow.hash, h->worker);
 	if (!s->inner) {
 		mf_uncount(&h->count.sessions, 1);
 		mf_uncount(&mf_host_hop_of(h, s->facts.hop)->sessions, 1);
@@ -334,4 +333,6 @@ void mf_session_free(struct mf_host *h, struct mf_session *s)
 	s->facts.state = MF_SESSION_FREE;
 	mf_session_write_facts(&s->pub, &s->facts);
 	mf_flow_remove(h->table, s);
+	h->mappings[k.hop] -= k.hop != 0;
+	mf_host_disown(h, &k);
 }

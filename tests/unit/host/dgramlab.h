@@ -22,8 +22,8 @@ enum { LAB_OUT = 4096, HOP = 5, OTHER_HOP = 6 };
 static struct {
 	struct mf_host *h;
 	struct mf_pkt_pool *pool;
-	struct fakedgrams far;
-	struct mf_outbound *hop5; /* what carries hop 5 */
+	struct fakedgrams far, other; /* what carries HOP and OTHER_HOP */
+	struct mf_outbound *hop5;     /* NULL: nothing carries HOP now */
 	struct mf_prng prng;
 	mf_nsec now;
 	uint32_t route;       /* of every address */
@@ -79,7 +79,7 @@ static void lab_taken(void *ctx, uint32_t segments, uint32_t trace)
 static struct mf_outbound *lab_outbound(void *ctx, uint32_t hop)
 {
 	(void)ctx;
-	return hop == HOP ? lab.hop5 : NULL;
+	return hop == HOP ? lab.hop5 : hop == OTHER_HOP ? &lab.other.out : NULL;
 }
 
 static uint32_t lab_route(void *ctx, const struct mf_addr *dst)
@@ -121,6 +121,7 @@ static inline void lab_up_with(const struct mf_host_config *cfg, uint32_t small,
 	lab.route = HOP;
 	lab.pool = mf_pkt_pool_new(small, large);
 	fakedgrams_init(&lab.far);
+	fakedgrams_init(&lab.other);
 	lab.hop5 = &lab.far.out;
 	lab.h = mf_host_new(0, cfg, &port, lab.pool, NULL, &rng, 64 << 20, lab.now);
 	assert_non_null(lab.h);
@@ -147,8 +148,9 @@ static inline int lab_down(void **state)
 {
 	(void)state;
 	mf_host_free(lab.h);
-	assert_int_equal(lab.far.n_open, 0);
+	assert_int_equal(lab.far.n_open + lab.other.n_open, 0);
 	fakedgrams_fini(&lab.far);
+	fakedgrams_fini(&lab.other);
 	lab_clear();
 	mf_pkt_pool_free(lab.pool); /* asserts that nothing leaked */
 	return 0;

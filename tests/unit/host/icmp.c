@@ -319,6 +319,31 @@ static void test_matching_echo(void **state)
 	}
 }
 
+/* Of several mappings of a port it is the one that the error's destination leaves through, or else one that
+ * has spoken to it. */
+static void test_matching_interfaces(void **state)
+{
+	struct spec s = lab_spec(4, 1, 53, 3, 4000, 20), t = s;
+	struct mf_pkt *p;
+	uint8_t b[200];
+	size_t n;
+
+	(void)state;
+	memcpy(s.src, t.dst, 16);
+	memcpy(s.dst, t.src, 16);
+	n = slow_build(&s, b);
+	p = lab_udp(4, 1, 4000, 3, 53, 20);
+	p->next_hop = OTHER_HOP;
+	lab_send(p);
+	assert_int_equal(complain(4, 3, b, n), MF_DROP_NONE);
+	s.src[3]++; /* to whom it has not spoken */
+	n = slow_build(&s, b);
+	assert_int_equal(complain(4, 4, b, n), MF_DROP_ICMP_UNMATCHED);
+	lab_send(lab_udp(4, 1, 4000, 5, 53, 20));
+	assert_int_equal(complain(4, 4, b, n), MF_DROP_NONE);
+	assert_int_equal(mf_host_counters(lab.h)->icmp_from_app, 2);
+}
+
 /* A TCP session is found by both its ends, the other way round. */
 static void test_matching_tcp(void **state)
 {
@@ -348,11 +373,17 @@ static void test_matching_tcp(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		test(test_round_trip),      test(test_big_ping),
-		test(test_not_a_reply),     test(test_errors_about_pings),
-		test(test_ping_prohibited), test(test_ping_too_big),
-		test(test_types),           test(test_damaged),
-		test(test_matching),        test(test_matching_echo),
+		test(test_round_trip),
+		test(test_big_ping),
+		test(test_not_a_reply),
+		test(test_errors_about_pings),
+		test(test_ping_prohibited),
+		test(test_ping_too_big),
+		test(test_types),
+		test(test_damaged),
+		test(test_matching),
+		test(test_matching_echo),
+		test(test_matching_interfaces),
 		test(test_matching_tcp),
 	};
 

@@ -479,22 +479,63 @@ static void test_routes_change(void **state)
 
 	(void)state;
 	lab_send(lab_udp(4, 1, 4000, 1, 9, 1));
-	/* Another interface's business while nothing has changed. */
-	lab_send(by(lab_udp(4, 1, 4000, 2, 9, 1), OTHER_HOP));
-	assert_int_equal(lab.dropped[MF_DROP_NO_SESSION], 1);
 	lab.route = OTHER_HOP;
 	mf_host_routes_changed(lab.h, false);
 	assert_int_equal(mf_host_strays(lab.h), 1);
 	p = by(lab_udp(4, 1, 4000, 1, 9, 1), OTHER_HOP);
 	assert_true(mf_host_has(lab.h, p));
+	assert_int_equal(p->next_hop, HOP);
 	lab_send(p);
 	assert_int_equal(lab_sent(), 2);
 	p = by(lab_udp(4, 1, 4000, 1, 10, 1), OTHER_HOP);
 	assert_false(mf_host_has(lab.h, p));
 	lab_send(p);
-	assert_int_equal(lab.dropped[MF_DROP_NO_SESSION], 1);
+	assert_int_equal(lab_sent(), 2);
+	assert_int_equal(lab.other.last->n_sent, 1);
+	/* The one conversation and the other go on beside each other. */
+	p = by(lab_udp(4, 1, 4000, 1, 9, 1), OTHER_HOP);
+	assert_true(mf_host_has(lab.h, p));
+	lab_send(p);
+	assert_int_equal(lab_sent(), 3);
 	mf_host_routes_changed(lab.h, true);
 	assert_int_equal(lab.far.n_open, 0);
+	assert_int_equal(lab.other.n_open, 1);
+}
+
+/* A port speaks with remotes that go different ways: one mapping for each interface, and the answers of all
+ * reach the app. */
+static void test_each_interface(void **state)
+{
+	struct mf_session_facts f;
+
+	(void)state;
+	for (unsigned v = 4; v <= 6; v += 2) {
+		lab_send(lab_udp(v, 1, 4000, 1, 9, 1));
+		lab_send(by(lab_udp(v, 1, 4000, 2, 9, 1), OTHER_HOP));
+		lab_send(lab_udp(v, 1, 4000, 3, 9, 1));
+		assert_int_equal(lab_last()->n_sent, 2);
+		assert_int_equal(lab.other.last->n_sent, 1);
+		lab_begin();
+		lab_give(lab_last(), v, 1, 9, 5);
+		lab_run();
+		lab_got(v, 1, 9, 1, 4000, 5);
+		lab_begin();
+		lab_give(lab.other.last, v, 2, 9, 6);
+		lab_run();
+		lab_got(v, 2, 9, 1, 4000, 6);
+	}
+	assert_int_equal(lab.far.n_open, 2);
+	assert_int_equal(lab.other.n_open, 2);
+	assert_int_equal(mf_host_hop(lab.h, HOP)->sessions, 2);
+	assert_int_equal(mf_host_hop(lab.h, OTHER_HOP)->sessions, 2);
+	assert_true(mf_host_facts(lab.h, 1, &f));
+	assert_int_equal(f.hop, OTHER_HOP);
+	/* The end of one is not the end of the other. */
+	fakedgram_fail(lab.other.last);
+	lab_wait(0);
+	assert_int_equal(lab.other.n_open, 1);
+	lab_send(lab_udp(6, 1, 4000, 1, 9, 1));
+	assert_int_equal(lab_last()->n_sent, 3);
 }
 
 /* Not only the remote that was spoken to last. */
@@ -520,6 +561,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		test(test_full_cone),
+		test(test_each_interface),
 		test(test_facts),
 		test(test_sent_from_where_it_lies),
 		test(test_ttl),
