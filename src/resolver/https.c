@@ -35,7 +35,7 @@ static void authority_of(const struct mf_dns_server *server, const struct mf_end
 {
 	struct mf_endpoint shown = *to;
 	char text[MF_ENDPOINT_STRLEN];
-	bool usual = to->port == HTTPS_PORT;
+	bool usual = !to->port || to->port == HTTPS_PORT;
 
 	shown.scope_id = 0;
 	if (server->name && usual)

@@ -29,6 +29,7 @@ struct mf_https_session {
 	struct mf_https_request *ended, **ended_last;
 	uint32_t n_open, n_abandoned;
 	size_t n_answers; /* bytes of answers in `open` */
+	bool going;       /* the server has said GOAWAY, or we leave */
 	char authority[AUTHORITY_MAX], path[PATH_MAX_LEN];
 };
 
@@ -235,6 +236,15 @@ static int on_close(nghttp2_session *h2, int32_t stream, uint32_t error, void *c
 	return 0;
 }
 
+static int on_frame(nghttp2_session *h2, const nghttp2_frame *frame, void *ctx)
+{
+	struct mf_https_session *s = ctx;
+
+	(void)h2;
+	s->going |= frame->hd.type == NGHTTP2_GOAWAY;
+	return 0;
+}
+
 /* ---- Sessions ---------------------------------------------------------------------------------- */
 
 static int make(struct mf_https_session *s, nghttp2_session_callbacks *calls, nghttp2_option *option)
@@ -242,6 +252,7 @@ static int make(struct mf_https_session *s, nghttp2_session_callbacks *calls, ng
 	nghttp2_session_callbacks_set_send_callback(calls, on_send);
 	nghttp2_session_callbacks_set_on_header_callback(calls, on_header);
 	nghttp2_session_callbacks_set_on_data_chunk_recv_callback(calls, on_data);
+	nghttp2_session_callbacks_set_on_frame_recv_callback(calls, on_frame);
 	nghttp2_session_callbacks_set_on_stream_close_callback(calls, on_close);
 	nghttp2_option_set_max_outbound_ack(option, ACKS_MAX);
 	nghttp2_option_set_max_reserved_remote_streams(option, 0);
@@ -367,9 +378,10 @@ mf_err mf_https_session_send(struct mf_https_session *s)
 
 	if (r < 0)
 		return error_of(r);
-	/* Nothing to say and nothing to hear: it is over. */
-	return nghttp2_session_want_read(s->h2) || nghttp2_session_want_write(s->h2) ? MF_OK
-										     : MF_E_GONE;
+	if (nghttp2_session_want_read(s->h2) || nghttp2_session_want_write(s->h2))
+		return MF_OK;
+	/* It is over: as somebody wanted, or by nghttp2, which has told the server what is wrong with it. */
+	return s->going ? MF_E_GONE : MF_E_MALFORMED;
 }
 
 bool mf_https_session_going(const struct mf_https_session *s)
@@ -384,5 +396,6 @@ uint32_t mf_https_session_running(const struct mf_https_session *s)
 
 void mf_https_session_leave(struct mf_https_session *s)
 {
+	s->going = true;
 	(void)nghttp2_session_terminate_session(s->h2, NGHTTP2_NO_ERROR);
 }

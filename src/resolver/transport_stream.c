@@ -139,6 +139,7 @@ void mf_dns_conn_again(struct mf_dns_conn *c, struct mf_ask *a, enum mf_transpor
 	struct loss l = { .c = c, .why = why, .again = true };
 
 	lose_one(c->stream.transport, a, &l);
+	c->stream.transport->env->wake(c->stream.transport->env->ctx);
 }
 
 /* The connection has ended, or is given up. */
