@@ -4,46 +4,43 @@
  */
 #include "config/schema_tables.h"
 
-/* What both kinds of sets have. `s` is the set's struct. */
-#define SUBSCRIPTION(s)                                                                          \
-	{ .key = "lenient",                                                                      \
-	  .type = MF_FIELD_BOOL,                                                                 \
-	  AT(s, lenient),                                                                        \
-	  .def = "false",                                                                        \
-	  .doc = "`true`: lines of a list that are wrong are left out, and the good ones used. " \
-		 "`false`: a list with a wrong line is refused; of a subscription the old copy " \
-		 "stays.",                                                                       \
-	  .example = "true" },                                                                   \
-		{ .key = "url",                                                                  \
-		  .type = MF_FIELD_URL,                                                          \
-		  AT(s, subscription.url),                                                       \
-		  .def_text = "none",                                                            \
-		  .doc = "Where somebody publishes a list. It is fetched now and then, and a "   \
-			 "copy is "                                                              \
-			 "kept for the next start.",                                             \
-		  .example = "https://lists.example/ads.txt" },                                  \
-		{ .key = "via",                                                                  \
-		  .type = MF_FIELD_TEXT,                                                         \
-		  AT(s, subscription.via),                                                       \
-		  .only_with = "url",                                                            \
-		  .def_text = "as the host in the URL is routed",                                \
-		  .doc = "What the list is fetched through: the name of an interface, or "       \
-			 "`direct`.",                                                            \
-		  .example = "home-vpn" },                                                       \
-		{ .key = "every",                                                                \
-		  .type = MF_FIELD_SECONDS,                                                      \
-		  NUM(s, subscription.every),                                                    \
-		  .only_with = "url",                                                            \
-		  .min = 1,                                                                      \
-		  .max = 31 * MF_DAY,                                                            \
-		  .def = "1d",                                                                   \
-		  .doc = "How often the list is fetched, give or take a little, so that not "    \
-			 "everybody comes at the same moment.",                                  \
-		  .example = "12h" },                                                            \
+/* What both kinds of sets have; `s` is the set's struct. */
+#define LENIENT(s)                                                                               \
+	{                                                                                        \
+		.key = "lenient", .type = MF_FIELD_BOOL, AT(s, lenient), .def = "false",         \
+		.doc = "`true`: lines of a list that are wrong are left out, and the good ones " \
+		       "used. `false`: a list with a wrong line is refused; of a subscription "  \
+		       "the old copy stays.",                                                    \
+		.example = "true",                                                               \
+	}
+#define URL(s)                                                                                    \
+	{                                                                                         \
+		.key = "url", .type = MF_FIELD_URL, AT(s, subscription.url), .def_text = "none",  \
+		.doc = "Where somebody publishes a list. It is fetched now and then, and a copy " \
+		       "is kept for the next start.",                                             \
+		.example = "https://lists.example/list.txt",                                      \
+	}
+#define VIA(s)                                                                                    \
+	{                                                                                         \
+		.key = "via", .type = MF_FIELD_TEXT, AT(s, subscription.via), .only_with = "url", \
+		.def_text = "as the host in the URL is routed",                                   \
+		.doc = "What the list is fetched through: the name of an interface, or "          \
+		       "`direct`.",                                                               \
+		.example = "home-vpn",                                                            \
+	}
+#define EVERY(s)                                                                            \
+	{                                                                                   \
+		.key = "every", .type = MF_FIELD_SECONDS, NUM(s, subscription.every),       \
+		.only_with = "url", .min = 1, .max = 31 * MF_DAY, .def = "1d",              \
+		.doc = "How often the list is fetched, give or take a little, so that not " \
+		       "everybody comes at the same moment.",                               \
+		.example = "12h",                                                           \
+	}
+#define MAX_SIZE(s)                                                                              \
 	{                                                                                        \
 		.key = "max_size", .type = MF_FIELD_BYTES, NUM(s, subscription.max_bytes),       \
-		.only_with = "url", .min = 1024, .max = 1 << 30, .def = "32MiB",                 \
-		.doc = "A longer list is not used, and not read to its end.", .example = "8MiB"  \
+		.only_with = "url", .min = 1 << 10, .max = 1 << 30, .def = "32MiB",              \
+		.doc = "A longer list is not used, and not read to its end.", .example = "8MiB", \
 	}
 
 static const struct mf_field domain_set_fields[] = {
@@ -62,7 +59,11 @@ static const struct mf_field domain_set_fields[] = {
 		 "Clash rule providers, v2fly lists. They are read in the background, and again "
 		 "when they change.",
 	  .example = "[netflix.txt]" },
-	SUBSCRIPTION(mf_config_domain_set),
+	LENIENT(mf_config_domain_set),
+	URL(mf_config_domain_set),
+	VIA(mf_config_domain_set),
+	EVERY(mf_config_domain_set),
+	MAX_SIZE(mf_config_domain_set),
 };
 
 const struct mf_schema mf_schema_domain_set = NAMED_SCHEMA(
@@ -82,7 +83,11 @@ static const struct mf_field cidr_set_fields[] = {
 	  LIST(mf_config_cidr_set, files),
 	  .doc = "Files with more: one prefix a line, `#` begins a comment.",
 	  .example = "[office.txt]" },
-	SUBSCRIPTION(mf_config_cidr_set),
+	LENIENT(mf_config_cidr_set),
+	URL(mf_config_cidr_set),
+	VIA(mf_config_cidr_set),
+	EVERY(mf_config_cidr_set),
+	MAX_SIZE(mf_config_cidr_set),
 };
 
 const struct mf_schema mf_schema_cidr_set =
