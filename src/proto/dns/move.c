@@ -21,6 +21,7 @@ static const struct shape shapes[] = {
 	{ 18 /* AFSDB */, 2, 0, 1 }, { 21 /* RT */, 2, 0, 1 },  { MF_DNS_SIG, 18, 0, 1 },
 	{ 26 /* PX */, 2, 0, 2 },    { 30 /* NXT */, 0, 0, 1 }, { MF_DNS_SRV, 6, 0, 1 },
 	{ MF_DNS_NAPTR, 4, 3, 1 },   { 36 /* KX */, 2, 0, 1 },  { MF_DNS_DNAME, 0, 0, 1 },
+	{ MF_DNS_SVCB, 2, 0, 1 },    { MF_DNS_HTTPS, 2, 0, 1 },
 };
 
 static void put(struct mf_dns_move *m, const uint8_t *p, size_t n)

@@ -25,7 +25,7 @@ static bool maybe(void *ctx)
 	return mf_prng_below(ctx, 4) != 0;
 }
 
-/* OPT and TSIG at random places of the additional section. */
+/* OPT at a random place of the additional section, TSIG at its end. */
 static void random_story(struct mf_prng *g, struct story *to)
 {
 	unsigned section = 0;
@@ -37,9 +37,11 @@ static void random_story(struct mf_prng *g, struct story *to)
 
 		if (section < 2 && mf_prng_below(g, 10) == 0)
 			section++;
-		if (section == 2 && mf_prng_below(g, 10) == 0) {
-			kind = opt ? STORY_TSIG : STORY_OPT;
+		if (section == 2 && !opt && mf_prng_below(g, 10) == 0) {
+			kind = STORY_OPT;
 			opt = true;
+		} else if (section == 2 && i + 1 == to->n) {
+			kind = STORY_TSIG;
 		}
 		to->r[i] = story_random(g, kind);
 		to->r[i].section = (enum mf_dns_section)section;
