@@ -238,75 +238,76 @@ void fakedns_inject(struct fakedns *f, struct fake_dgram *x, const struct mf_end
 		fakedgram_give(x, from, bytes, n, 0, 0);
 }
 
-/* Room for number `n` of what was opened. */
-static void grow_seen(size_t **seen, size_t *have, size_t n)
-{
-	*seen = checked(realloc(*seen, (n + 1) * sizeof(**seen)));
-	while (*have <= n)
-		(*seen)[(*have)++] = 0;
-}
-
 static void look_at_dgrams(struct fakedns *f, mf_nsec now)
 {
 	size_t i = f->dgrams.n_opened;
 
+	f->dgrams_seen = checked(realloc(f->dgrams_seen, (i + 1) * sizeof(*f->dgrams_seen)));
+	while (f->n_dgrams_seen < i)
+		f->dgrams_seen[f->n_dgrams_seen++] = 0;
 	for (struct fake_dgram *x = f->dgrams.last; x; x = x->next) {
-		if (--i >= f->n_seen_sent)
-			grow_seen(&f->seen_sent, &f->n_seen_sent, i);
-		while (f->seen_sent[i] < x->n_sent)
-			hear_dgram(f, x, &x->sent[f->seen_sent[i]++], now);
+		size_t *seen = &f->dgrams_seen[--i];
+
+		while (*seen < x->n_sent)
+			hear_dgram(f, x, &x->sent[(*seen)++], now);
 	}
 }
 
 /* ---- TCP ------------------------------------------------------------------------------------------- */
 
 static void send_down(struct fakedns *f, struct fakedns_server *s, struct fake_stream *st,
-		      const uint8_t *bytes, size_t n, mf_nsec at)
+		      struct fakedns_stream *x, struct mf_span bytes, mf_nsec at)
 {
-	size_t piece = s->piece ? s->piece : n;
+	size_t piece = s->piece ? s->piece : bytes.n;
 
-	for (size_t k; n; bytes += k, n -= k, at += MF_MSEC) {
-		k = mf_min(piece, n);
-		add_event(f, at, EVENT_BYTES, bytes, k)->st = st;
+	x->busy = mf_max(x->busy, at);
+	for (size_t k; bytes.n; bytes.p += k, bytes.n -= k) {
+		k = mf_min(piece, bytes.n);
+		add_event(f, x->busy, EVENT_BYTES, bytes.p, k)->st = st;
+		x->busy += s->piece ? MF_MSEC : 0;
 	}
 }
 
 static void answer_stream(struct fakedns *f, struct fakedns_server *s, struct fake_stream *st,
-			  size_t number, struct mf_span query, mf_nsec now)
+			  struct fakedns_stream *x, struct mf_span query, mf_nsec now)
 {
 	static uint8_t out[2 + FAKEDNS_MESSAGE];
 	struct fakedns_event *e;
 	size_t n;
 
 	s->n_tcp++;
+	if (s->ends_after && x->answers >= s->ends_after)
+		return;
 	n = make(f, s, s->tcp_twist, true, query, out + 2);
 	if (!n)
 		return;
 	mf_store_be16(out, (uint16_t)n);
 	for (int i = 0; i < (s->tcp_twist == FAKEDNS_TWICE ? 2 : 1); i++)
-		send_down(f, s, st, out, n + 2, now + s->delay);
-	if (!s->ends_after || ++f->answers[number] != s->ends_after)
+		send_down(f, s, st, x, mf_span(out, n + 2), now + s->delay);
+	if (++x->answers != s->ends_after)
 		return;
-	e = add_event(f, now + s->delay, s->resets ? EVENT_FAIL : EVENT_END, NULL, 0);
+	/* A reset takes away what has not been read. */
+	e = add_event(f, x->busy + (s->resets ? MF_MSEC : 0), s->resets ? EVENT_FAIL : EVENT_END,
+		      NULL, 0);
 	e->st = st;
 	e->error = MF_STREAM_E_RESET;
 }
 
-/* The whole messages behind `at`; returns where the next begins. */
-static size_t hear_stream(struct fakedns *f, struct fakedns_server *s, struct fake_stream *st,
-			  size_t number, size_t at, mf_nsec now)
+/* The whole messages that have come. */
+static void hear_stream(struct fakedns *f, struct fakedns_server *s, struct fake_stream *st,
+			struct fakedns_stream *x, mf_nsec now)
 {
 	struct mf_span query[300];
-	size_t n = 0;
+	size_t n = 0, at = x->seen;
 
 	while (n < MF_ARRAY_LEN(query) && st->n_got - at >= 2 &&
 	       st->n_got - at - 2 >= mf_load_be16(st->got + at)) {
 		query[n++] = mf_span(st->got + at + 2, mf_load_be16(st->got + at));
 		at += 2u + mf_load_be16(st->got + at);
 	}
+	x->seen = at;
 	for (size_t i = 0; i < n; i++)
-		answer_stream(f, s, st, number, query[s->backwards ? n - 1 - i : i], now);
-	return at;
+		answer_stream(f, s, st, x, query[s->backwards ? n - 1 - i : i], now);
 }
 
 static void accept_stream(struct fakedns *f, struct fakedns_server *s, struct fake_stream *st,
@@ -324,23 +325,18 @@ static void accept_stream(struct fakedns *f, struct fakedns_server *s, struct fa
 
 static void look_at_streams(struct fakedns *f, mf_nsec now)
 {
-	size_t i = f->streams.n_opened;
+	size_t i = f->streams.n_opened, old = f->n_streams_seen;
 
+	f->streams_seen = checked(realloc(f->streams_seen, (i + 1) * sizeof(*f->streams_seen)));
+	while (f->n_streams_seen < i)
+		f->streams_seen[f->n_streams_seen++] = (struct fakedns_stream){ 0 };
 	for (struct fake_stream *st = f->streams.last; st; st = st->next) {
 		struct fakedns_server *s = server_at(f, &st->dst);
 
-		if (--i >= f->n_seen_got) {
-			f->answers = checked(realloc(f->answers, (i + 1) * sizeof(*f->answers)));
-			for (size_t k = f->n_seen_got; k <= i; k++)
-				f->answers[k] = UINT32_MAX; /* new */
-			grow_seen(&f->seen_got, &f->n_seen_got, i);
-		}
-		if (f->answers[i] == UINT32_MAX) {
-			f->answers[i] = 0;
+		if (--i >= old)
 			accept_stream(f, s, st, now);
-		}
 		if (s && st->s && !st->failed)
-			f->seen_got[i] = hear_stream(f, s, st, i, f->seen_got[i], now);
+			hear_stream(f, s, st, &f->streams_seen[i], now);
 	}
 }
 
@@ -384,9 +380,8 @@ void fakedns_fini(struct fakedns *f)
 		f->events = e->next;
 		free(e);
 	}
-	free(f->seen_sent);
-	free(f->seen_got);
-	free(f->answers);
+	free(f->dgrams_seen);
+	free(f->streams_seen);
 	fakeout_fini(&f->streams);
 	fakedgrams_fini(&f->dgrams);
 }

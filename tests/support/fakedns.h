@@ -60,6 +60,13 @@ struct fakedns_server {
 
 struct fakedns_event;
 
+/* A connection, as its server sees it. */
+struct fakedns_stream {
+	size_t seen;      /* bytes that have come */
+	uint32_t answers; /* that were sent */
+	mf_nsec busy;     /* bytes are on their way until then */
+};
+
 struct fakedns {
 	struct mf_outbound out; /* what transports are given */
 	struct mf_outbound_ops ops;
@@ -68,9 +75,10 @@ struct fakedns {
 	struct mf_prng prng;
 	unsigned n;
 	struct fakedns_server server[FAKEDNS_SERVERS];
-	/* How far streams and datagrams, in the order in which they were opened, have been looked at. */
-	size_t *seen_sent, *seen_got, n_seen_sent, n_seen_got;
-	uint32_t *answers;            /* on each stream */
+	/* Of streams and datagrams in the order in which they were opened. */
+	struct fakedns_stream *streams_seen;
+	size_t *dgrams_seen; /* how many of the datagrams that were sent */
+	size_t n_streams_seen, n_dgrams_seen;
 	struct fakedns_event *events; /* by time */
 };
 

@@ -549,8 +549,8 @@ static void worn_ports_are_renewed(void **state)
 		assert_true(x->n_sent <= 64);
 	for (unsigned i = 0; i < 64; i++)
 		again += lab.ask[i].done;
-	/* 16 ports of 26 that were given up, at random, with 4 questions at each. */
-	assert_in_range(again, 20, 64);
+	/* At every port there were some; one that was given up once has none and is renewed for nothing. */
+	assert_in_range(again, 1, 64);
 	lab_close();
 }
 
