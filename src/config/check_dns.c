@@ -89,6 +89,12 @@ static void check_fallback(struct mf_loader *l)
 	if (!ar->dns_fallback || !mf_load_find_target(l->cfg, ar->dns_fallback, &target))
 		return;
 	key = servers_for(target.action);
+	if (!key && l->cfg->dns.block_answer == MF_CONFIG_BLOCK_ROUTE)
+		mf_config_error(
+			l->errs, mf_load_pos(&l->cfg->dns.src, "block_answer"),
+			"`route` answers with the truth, but `dns_fallback: %s` lets nobody be "
+			"asked for it; change one of them",
+			ar->dns_fallback);
 	if (key && !mf_load_has(&l->cfg->dns.src, key))
 		mf_config_error(l->errs, mf_load_pos(&ar->src, "dns_fallback"),
 				"names that are in no domain set are asked of `dns.%s` "

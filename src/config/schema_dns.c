@@ -13,8 +13,7 @@ static const struct mf_field server_fields[] = {
 	  AT(mf_schema_server, url),
 	  .required = true,
 	  .doc = "The server. `1.1.1.1`, `9.9.9.9:5353`, `\"[2620:fe::fe]:53\"` and `udp://…`: "
-		 "over "
-		 "UDP, and over TCP what is too long for that. `tcp://…`: over TCP alone. "
+		 "over UDP, and over TCP what is too long for that. `tcp://…`: over TCP alone. "
 		 "`tls://dns.example`: over TLS, port 853. `https://dns.example/dns-query`: over "
 		 "HTTPS. With an address, `tls://1.1.1.1#cloudflare-dns.com` says which name the "
 		 "certificate must have; without it, it must have the address.",
@@ -42,23 +41,22 @@ static const struct mf_field dns_fields[] = {
 	{ .key = "vpn_servers",
 	  .type = MF_FIELD_SERVERS,
 	  SERVERS(vpn_servers),
-	  .doc = "With app routing: servers for names in domain sets that go to an interface, "
-		 "asked "
-		 "through that interface.",
+	  .doc = "With app routing: servers for names in domain sets that go to an interface (and "
+		 "for all others, if `app_routing.dns_fallback` names one), asked through that "
+		 "interface.",
 	  .example = "[8.8.8.8, 8.8.4.4]" },
 	{ .key = "direct_servers",
 	  .type = MF_FIELD_SERVERS,
 	  SERVERS(direct_servers),
-	  .doc = "With app routing: servers for names in domain sets that go `direct`, asked "
-		 "outside "
-		 "every VPN.",
+	  .doc = "With app routing: servers for names in domain sets that go `direct` (and for "
+		 "all others, if `app_routing.dns_fallback` is that), asked outside every VPN.",
 	  .example = "[1.1.1.1, \"tls://1.0.0.1#cloudflare-dns.com\"]" },
 	{ .key = "servers",
 	  .type = MF_FIELD_SERVERS,
 	  SERVERS(servers),
 	  .sub = &mf_schema_dns_server,
-	  .doc = "Without app routing: servers for all names, asked through the interface that has "
-		 "their address.",
+	  .doc = "Without app routing: servers for all names, asked through the interface that "
+		 "has their address.",
 	  .example = "[9.9.9.9, \"[2620:fe::fe]:53\"]" },
 	{ .key = "listen",
 	  .type = MF_FIELD_LISTEN,
@@ -90,10 +88,9 @@ static const struct mf_field dns_fields[] = {
 	  .words = block_words,
 	  .def = "nxdomain",
 	  .doc = "How names are answered that are routed to `drop` or `reject`. `nxdomain`: no "
-		 "such "
-		 "name. `zero`: `0.0.0.0` and `::`. `refused`: refused. `route`: with the truth, "
-		 "and "
-		 "the addresses are dropped or rejected.",
+		 "such name. `zero`: `0.0.0.0` and `::`. `refused`: refused. `route`: with the "
+		 "truth, asked for as `app_routing.dns_fallback` says, and the addresses are "
+		 "dropped or rejected.",
 	  .example = "zero" },
 	{ .key = "block_ttl",
 	  .type = MF_FIELD_SECONDS,
@@ -107,8 +104,7 @@ static const struct mf_field dns_fields[] = {
 	  LIST(mf_config_dns, hosts),
 	  .max = 1 << 14,
 	  .doc = "Names that are answered from here, with one address or several. "
-		 "`\"*.example.com\"` "
-		 "is every name below `example.com`.",
+		 "`\"*.example.com\"` is every name below `example.com`.",
 	  .example = "{ nas.home.arpa: 192.168.1.5, \"*.lab.example\": [10.0.0.7, \"fd00::7\"] }" },
 	{ .key = "hosts_ttl",
 	  .type = MF_FIELD_SECONDS,
@@ -122,8 +118,7 @@ static const struct mf_field dns_fields[] = {
 	  AT(mf_config_dns, rebind_protection),
 	  .def = "true",
 	  .doc = "Take private, local and loopback addresses out of what servers answer: a web "
-		 "site "
-		 "could reach into the home with them.",
+		 "site could reach into the home with them.",
 	  .example = "true" },
 	{ .key = "rebind_allow",
 	  .type = MF_FIELD_HOSTNAMES,
@@ -136,8 +131,7 @@ static const struct mf_field dns_fields[] = {
 	  AT(mf_config_dns, strip_aaaa),
 	  .def = "true",
 	  .doc = "Give no IPv6 addresses for a name that goes to an interface without IPv6, so "
-		 "that "
-		 "apps do not try them in vain.",
+		 "that apps do not try them in vain.",
 	  .example = "true" },
 	{ .key = "mix_case",
 	  .type = MF_FIELD_BOOL,
@@ -223,11 +217,9 @@ static const struct mf_field dns_fields[] = {
 
 const struct mf_schema mf_schema_dns = SCHEMA(
 	mf_config_dns, "dns", dns_fields,
-	"The internal DNS server. Every question gets its answer here: from `hosts`, as blocked, "
-	"from "
-	"the cache, or from the servers that the name's route asks for. A name in a domain set "
-	"that "
-	"goes to an interface is asked of `vpn_servers` through that interface, one that goes "
-	"`direct` of `direct_servers`, every other as `app_routing.dns_fallback` says; nothing "
-	"else "
-	"leaves. For example `dns: { vpn_servers: [8.8.8.8], direct_servers: [1.1.1.1] }`.");
+	"The internal DNS server. Every question gets its answer here: from `hosts`, as "
+	"blocked, from the cache, or from the servers that the name's route asks for. A name in a "
+	"domain set that goes to an interface is asked of `vpn_servers` through that interface, "
+	"one that goes `direct` of `direct_servers`, every other as `app_routing.dns_fallback` "
+	"says; nothing else leaves. For example "
+	"`dns: { vpn_servers: [8.8.8.8], direct_servers: [1.1.1.1] }`.");

@@ -112,15 +112,15 @@ static const struct mf_field route_fields[] = {
 	  AT(mf_config_route, domain_set_name),
 	  .def_text = "exactly one criterion is required",
 	  .doc = "Criterion: names in a set of `domain_sets`. The addresses that such a name has "
-		 "become routes of their own before the app hears of them. Of two sets that have a "
-		 "name, the earlier route counts.",
+		 "become routes of their own before the app hears of them. Of two sets that have "
+		 "a name, the earlier route counts.",
 	  .example = "netflix" },
 	{ .key = "to",
 	  .type = MF_FIELD_TEXT,
 	  AT(mf_config_route, to),
 	  .required = true,
-	  .doc = "The name of an interface, `drop` (silently), `reject` (TCP gets a RST, the "
-		 "rest as `drop`), or `direct` (the local internet, outside every VPN).",
+	  .doc = "The name of an interface, `drop` (silently), `reject` (TCP gets a RST, the rest "
+		 "as `drop`), or `direct` (the local internet, outside every VPN).",
 	  .example = "home-vpn" },
 };
 
