@@ -165,13 +165,9 @@ static void scatter(struct mf_dns_store *s, struct mf_dns_entry *e, const uint8_
 
 uint32_t mf_dns_store_hash(const struct mf_dns_store *s, const struct mf_dns_key *k)
 {
-	uint8_t b[MF_DNS_NAME_MAX + 3];
-	size_t n = k->name->n;
+	uint64_t kind = (uint64_t)k->flags << 16 | k->type;
 
-	memcpy(b, k->name->b, n);
-	memcpy(b + n, &k->type, sizeof(k->type));
-	b[n + 2] = k->flags;
-	return (uint32_t)mf_siphash(s->key, b, n + 3);
+	return (uint32_t)mf_siphash13(s->key, kind, k->name->b, k->name->n);
 }
 
 /* The question of a message that is kept has no pointer, and no name begins another: each ends with the root. */
