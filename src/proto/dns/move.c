@@ -183,11 +183,19 @@ void mf_dns_move_record(struct mf_dns_move *m, const struct mf_dns_rr *rr)
 
 size_t mf_dns_move_done(struct mf_dns_move *m)
 {
+	struct mf_dns_walk w;
+	struct mf_dns_rr rr;
+
 	if (m->failed)
 		return 0;
 	for (unsigned i = 0; i < 3; i++)
 		mf_dns_count_set(m->out, MF_DNS_ANCOUNT + i, m->counts[i]);
-	return m->n;
+	/* A name that was read out of anything but names may be none any more. */
+	if (mf_dns_walk_begin(&w, mf_span(m->out, m->n)))
+		return 0;
+	while (mf_dns_walk_next(&w, &rr))
+		;
+	return w.failed ? 0 : m->n;
 }
 
 struct mf_dns_mark mf_dns_move_mark(const struct mf_dns_move *m)

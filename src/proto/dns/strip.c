@@ -36,7 +36,7 @@ static bool strip_hint(struct strip *s, const struct mf_svcb_param *param)
 			mf_dns_move_bytes(m, param->at + i, len);
 	if (m->failed)
 		return true;
-	if (m->n == start) {
+	if (m->n == start && param->n) {
 		mf_dns_move_back(m, &before);
 		return false;
 	}
