@@ -1,116 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * Known cases: RFC 2308 (negative answers), RFC 8767 (stale ones), RFC 9520 (failures), and what the cache
- * promises beside them. Random ones are in cache_model.c.
+ * Known cases: RFC 2308 (negative answers), RFC 8767 (stale ones), RFC 9520 (failures), and what
+ * the cache promises beside them. Random ones are in cache_model.c.
  */
-#include "maker.h"
-#include "proto/dns/cache_internal.h"
-
-#define START (5000 * MF_SEC)
-
-static const uint8_t hash_key[16] = "0123456789abcdef";
-static const struct mf_dns_entry_note note = { .hop = 3, .rule = 7, .latency_us = 900, .upstream = 1 };
-static struct maker m;
-static mf_nsec now;
-
-static struct mf_dns_cache_config config(void)
-{
-	return (struct mf_dns_cache_config){ .bytes = 256 << 10,
-					     .ttl_max = 86400,
-					     .negative_max = 3600,
-					     .stale = 86400,
-					     .prefetch = true };
-}
-
-static struct mf_dns_cache *cache_with(const struct mf_dns_cache_config *cfg)
-{
-	struct mf_dns_cache *c = mf_dns_cache_new(cfg, hash_key);
-
-	assert_non_null(c);
-	now = START;
-	return c;
-}
-
-static struct mf_dns_cache *new_cache(void)
-{
-	struct mf_dns_cache_config cfg = config();
-
-	return cache_with(&cfg);
-}
-
-static bool put_flags(struct mf_dns_cache *c, const char *name, uint16_t type, uint8_t flags,
-		      uint32_t failed_for)
-{
-	struct mf_dns_name n = maker_wire(name);
-	struct mf_dns_key k = { .name = &n, .type = type, .flags = flags };
-	struct mf_dns_facts facts;
-
-	assert_int_equal(mf_dns_facts_read(maker_span(&m), &facts), MF_OK);
-	return mf_dns_cache_put(c, &k, maker_span(&m), &facts, &note, failed_for, now);
-}
-
-static bool put(struct mf_dns_cache *c, const char *name, uint16_t type)
-{
-	return put_flags(c, name, type, 0, 0);
-}
-
-static bool get_flags(struct mf_dns_cache *c, const char *name, uint16_t type, uint8_t flags,
-		      struct mf_dns_hit *hit)
-{
-	struct mf_dns_name n = maker_wire(name);
-	struct mf_dns_key k = { .name = &n, .type = type, .flags = flags };
-
-	return mf_dns_cache_get(c, &k, now, hit);
-}
-
-static bool get(struct mf_dns_cache *c, const char *name, struct mf_dns_hit *hit)
-{
-	return get_flags(c, name, MF_DNS_A, 0, hit);
-}
-
-static bool has(struct mf_dns_cache *c, const char *name)
-{
-	struct mf_dns_hit hit;
-
-	return get(c, name, &hit);
-}
-
-static void pass(uint64_t seconds)
-{
-	now += seconds * MF_SEC;
-}
-
-static void tell_a(const char *name, uint32_t ttl)
-{
-	maker_begin(&m, 77, MF_DNS_QR | MF_DNS_RD | MF_DNS_RA);
-	maker_question(&m, name, MF_DNS_A);
-	maker_address(&m, MF_DNS_ANSWER, name, ttl, "192.0.2.1");
-}
-
-static void tell_negative(const char *name, unsigned rcode, uint32_t ttl, uint32_t minimum)
-{
-	maker_begin(&m, 77, MF_DNS_QR | MF_DNS_RA | rcode);
-	maker_question(&m, name, MF_DNS_A);
-	maker_soa(&m, "example", ttl, minimum);
-}
-
-static void tell_failure(const char *name)
-{
-	maker_begin(&m, 77, MF_DNS_QR | MF_DNS_RA | MF_DNS_SERVFAIL);
-	maker_question(&m, name, MF_DNS_A);
-}
-
-static bool put_a(struct mf_dns_cache *c, const char *name, uint32_t ttl)
-{
-	tell_a(name, ttl);
-	return put(c, name, MF_DNS_A);
-}
-
-static bool put_failure(struct mf_dns_cache *c, const char *name, uint32_t failed_for)
-{
-	tell_failure(name);
-	return put_flags(c, name, MF_DNS_A, 0, failed_for);
-}
+#include "cached.h"
 
 /* ---- what is found ---- */
 
@@ -455,15 +348,8 @@ static void test_no_prefetch(void **state)
 
 /* ---- room ---- */
 
-static const char *numbered(const char *what, unsigned i)
-{
-	static char name[64];
-
-	snprintf(name, sizeof(name), "%s%06u.example", what, i);
-	return name;
-}
-
-/* A tenth of the cache is asked for again and again; ten caches full of names asked for once pass by. */
+/* A tenth of the cache is asked for again and again; ten caches full of names asked for once pass
+ * by. */
 static void test_scan(void **state)
 {
 	struct mf_dns_cache *c = new_cache();
@@ -483,7 +369,8 @@ static void test_scan(void **state)
 	mf_dns_cache_free(c);
 }
 
-/* Of what was asked for alike, the oldest goes first; of what is over, what ended first, before all others. */
+/* Of what was asked for alike, the oldest goes first; of what is over, what ended first, before all
+ * others. */
 static void test_order(void **state)
 {
 	struct mf_dns_cache *c = new_cache();
@@ -597,156 +484,6 @@ static void test_flush(void **state)
 	mf_dns_cache_free(c);
 }
 
-/* ---- over a restart ---- */
-
-enum { FILE_ROOM = 1 << 20 };
-static uint8_t file[FILE_ROOM];
-
-static size_t save(const struct mf_dns_cache *c, uint64_t wall)
-{
-	size_t n = mf_dns_cache_save(c, NULL, 0, now, wall);
-
-	assert_true(n <= sizeof(file));
-	assert_int_equal(mf_dns_cache_save(c, file, n, now, wall), n);
-	return n;
-}
-
-static struct mf_dns_cache *loaded(size_t n, uint64_t wall, mf_err want)
-{
-	struct mf_dns_cache_config cfg = config();
-	struct mf_dns_cache *c = mf_dns_cache_new(&cfg, hash_key);
-	uint8_t *exact = malloc(n ? n : 1); /* so that reading beyond it is noticed */
-
-	assert_non_null(c);
-	assert_non_null(exact);
-	memcpy(exact, file, n);
-	assert_int_equal(mf_dns_cache_load(c, mf_span(exact, n), now, wall), want);
-	free(exact);
-	return c;
-}
-
-/* What is read back is as old as it is, on a machine whose own clock has just begun. */
-static void test_restart(void **state)
-{
-	struct mf_dns_cache *c = new_cache(), *d;
-	struct mf_dns_hit hit;
-	size_t n;
-
-	(void)state;
-	put_a(c, "a.example", 1000);
-	put_a(c, "b.example", 100);
-	put_failure(c, "c.example", 300);
-	pass(10);
-	n = save(c, 1000000);
-	now = 5 * MF_SEC;
-	d = loaded(n, 1000200, MF_OK);
-	assert_int_equal(mf_dns_cache_counters(d)->entries, 2);
-	assert_true(get(d, "a.example", &hit) && !hit.stale);
-	assert_int_equal(hit.age, 210);
-	assert_int_equal(hit.ttl, 1000);
-	assert_int_equal(hit.note->hop, 0);
-	assert_int_equal(hit.note->rule, UINT32_MAX);
-	assert_true(get(d, "b.example", &hit) && hit.stale && hit.refresh);
-	pass(790);
-	assert_true(get(d, "a.example", &hit) && hit.stale);
-	mf_dns_cache_free(d);
-	d = loaded(n, 1000000 + 89 + 86400, MF_OK);
-	assert_int_equal(mf_dns_cache_counters(d)->entries, 2);
-	mf_dns_cache_free(d);
-	d = loaded(n, 1000000 + 90 + 86400, MF_OK);
-	assert_int_equal(mf_dns_cache_counters(d)->entries, 1);
-	mf_dns_cache_free(d);
-	mf_dns_cache_free(loaded(n, 999999, MF_E_RANGE));
-	mf_dns_cache_free(c);
-}
-
-/* The order of use lasts, too. */
-static void test_restart_order(void **state)
-{
-	static const char *const order[] = { "e.example", "b.example", "d.example", "c.example",
-					     "a.example" };
-	struct mf_dns_cache *c = new_cache(), *d;
-	const struct mf_dns_entry *e = NULL;
-	size_t n;
-
-	(void)state;
-	put_a(c, "a.example", 1000);
-	put_a(c, "b.example", 1000);
-	put_a(c, "c.example", 1000);
-	put_a(c, "d.example", 1000);
-	put_a(c, "e.example", 1000);
-	assert_true(has(c, "b.example") && has(c, "e.example"));
-	n = save(c, 1);
-	d = loaded(n, 1, MF_OK);
-	for (size_t i = 0; i < MF_ARRAY_LEN(order); i++) {
-		enum mf_dns_segment segment = i < 2 ? MF_DNS_PROTECTED : MF_DNS_PROBATION;
-		struct mf_dns_name want = maker_wire(order[i]);
-
-		e = mf_dns_store_next(&d->store, segment, i == 2 ? NULL : e);
-		assert_non_null(e);
-		mf_dns_store_read(&d->store, e);
-		assert_memory_equal(mf_dns_store_msg(&d->store, e).p + MF_DNS_HEADER, want.b, want.n);
-	}
-	mf_dns_cache_free(c);
-	mf_dns_cache_free(d);
-}
-
-/* What is there is newer than what comes from a file. */
-static void test_load_beside(void **state)
-{
-	struct mf_dns_cache *c = new_cache();
-	struct mf_dns_hit hit;
-	size_t n;
-
-	(void)state;
-	put_a(c, "a.example", 1000);
-	put_a(c, "b.example", 1000);
-	n = save(c, 1);
-	mf_dns_cache_flush(c);
-	put_a(c, "a.example", 500);
-	assert_int_equal(mf_dns_cache_load(c, mf_span(file, n), now, 1), MF_OK);
-	assert_int_equal(mf_dns_cache_counters(c)->entries, 2);
-	assert_true(get(c, "a.example", &hit));
-	assert_int_equal(hit.ttl, 500);
-	mf_dns_cache_free(c);
-}
-
-/* Cut anywhere, or bent anywhere: what stands before it is taken, and nothing that was not said. */
-static void test_damaged(void **state)
-{
-	struct mf_prng g = unit_prng("damaged");
-	struct mf_dns_cache *c = new_cache(), *d;
-	size_t n, cut;
-
-	(void)state;
-	for (unsigned i = 0; i < 8; i++)
-		put_a(c, numbered("n", i), 1000);
-	n = save(c, 1);
-	for (cut = 0; cut <= n; cut++) {
-		d = loaded(cut, 1, cut < 16 ? MF_E_MALFORMED : MF_OK);
-		assert_int_equal(mf_dns_cache_counters(d)->entries,
-				 cut < 16 ? 0 : (cut - 16) / ((n - 16) / 8));
-		mf_dns_cache_free(d);
-	}
-	file[0] ^= 1;
-	mf_dns_cache_free(loaded(n, 1, MF_E_MALFORMED));
-	file[0] ^= 1;
-	file[7] ^= 2;
-	mf_dns_cache_free(loaded(n, 1, MF_E_MALFORMED));
-	file[7] ^= 2;
-	for (unsigned i = 0; i < 2000; i++) {
-		size_t at = 16 + mf_prng_below(&g, n - 16);
-		uint8_t was = file[at];
-
-		file[at] ^= (uint8_t)(1 + mf_prng_below(&g, 255));
-		d = loaded(n, 1, MF_OK);
-		assert_in_range(mf_dns_cache_counters(d)->entries, (at - 16) / ((n - 16) / 8), 8);
-		mf_dns_cache_free(d);
-		file[at] = was;
-	}
-	mf_dns_cache_free(c);
-}
-
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -770,10 +507,6 @@ int main(void)
 		cmocka_unit_test(test_bytes),
 		cmocka_unit_test(test_sizes),
 		cmocka_unit_test(test_flush),
-		cmocka_unit_test(test_restart),
-		cmocka_unit_test(test_restart_order),
-		cmocka_unit_test(test_load_beside),
-		cmocka_unit_test(test_damaged),
 	};
 
 	return cmocka_run_group_tests_name("dns/cache", tests, NULL, NULL);
