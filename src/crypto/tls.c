@@ -1,11 +1,12 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * tls - OpenSSL between two queues of ours in place of a socket. A BIO of our own, because OpenSSL's
- * memory BIO knows no bound, never gives memory back and copies what has been sent once more.
+ * tls - OpenSSL between two queues of ours in place of a socket. A BIO of our own, because
+ * OpenSSL's memory BIO knows no bound, never gives memory back and copies what has been sent once
+ * more.
  *
  * Nothing of an idle connection's buffers is kept, neither ours nor OpenSSL's: a proxy has many of
- * them. OpenSSL's error queue is one for the thread, so it is emptied before and after each call: no
- * connection may see another's error. No key is ever logged: no callback for that is set.
+ * them. OpenSSL's error queue is one for the thread, so it is emptied before and after each call:
+ * no connection may see another's error. No key is ever logged: no callback for that is set.
  */
 #include "crypto/tls.h"
 
@@ -67,7 +68,7 @@ struct mf_tls {
 	struct mf_errbuf error;
 };
 
-/* ---- Queues ------------------------------------------------------------------------------------ */
+/* ---- Queues ---------------------------------------------------------------------------------- */
 
 static bool queue_add(struct queue *q, const void *bytes, size_t n)
 {
@@ -151,7 +152,7 @@ static BIO_METHOD *make_method(void)
 	return NULL;
 }
 
-/* ---- Sessions to resume ------------------------------------------------------------------------ */
+/* ---- Sessions to resume ---------------------------------------------------------------------- */
 
 static struct ticket *ticket_find(struct mf_tls_context *c, const char *name)
 {
@@ -207,7 +208,7 @@ static void ticket_use(struct mf_tls *t)
 		ticket_clear(k);
 }
 
-/* ---- Contexts ---------------------------------------------------------------------------------- */
+/* ---- Contexts -------------------------------------------------------------------------------- */
 
 static bool have_authorities(SSL_CTX *ssl)
 {
@@ -299,15 +300,15 @@ void mf_tls_context_free(struct mf_tls_context *c)
 	free(c);
 }
 
-/* ---- A connection's beginning ------------------------------------------------------------------ */
+/* ---- A connection's beginning ---------------------------------------------------------------- */
 
 static bool is_name_char(char ch)
 {
 	return (ch >= 'a' && ch <= 'z') || (ch >= '0' && ch <= '9') || ch == '-' || ch == '_';
 }
 
-/* Lower case and without the last dot. Strict, because OpenSSL takes an empty name for "any name" and
- * one with a dot in front for "anything below". */
+/* Lower case and without the last dot. Strict, because OpenSSL takes an empty name for "any name"
+ * and one with a dot in front for "anything below". */
 static bool copy_name(char out[NAME_MAX_LEN + 1], const char *name)
 {
 	size_t n = strlen(name);
@@ -394,8 +395,8 @@ void mf_tls_free(struct mf_tls *t)
 {
 	if (!t)
 		return;
-	/* OpenSSL would not resume a session whose connection ended without close_notify; whether we said
-	 * it in time is the transport's luck, and no reason to pay for a full handshake. */
+	/* OpenSSL would not resume a session whose connection ended without close_notify; whether
+	 * we said it in time is the transport's luck, and no reason to pay for a full handshake. */
 	if (t->done && !t->failed)
 		SSL_set_shutdown(t->ssl, SSL_SENT_SHUTDOWN | SSL_RECEIVED_SHUTDOWN);
 	SSL_free(t->ssl);
@@ -405,7 +406,7 @@ void mf_tls_free(struct mf_tls *t)
 	free(t);
 }
 
-/* ---- Bytes ------------------------------------------------------------------------------------- */
+/* ---- Bytes ----------------------------------------------------------------------------------- */
 
 /* Names why OpenSSL has failed: only texts of its own tables, which hold nothing of ours. */
 static mf_err fail(struct mf_tls *t)

@@ -5,9 +5,9 @@
  *
  * Versions 1.2 and 1.3, with forward secrecy and authenticated encryption only. Certificates are
  * always verified, chain and name, against the system's authorities or those of a file; there is no
- * way to switch that off. The library is OpenSSL, and the wall clock by which certificates expire is
- * the one that it reads. One thread for a context with all its connections; making the context may
- * be another's work before.
+ * way to switch that off. The library is OpenSSL, and the wall clock by which certificates expire
+ * is the one that it reads. One thread for a context with all its connections; making the context
+ * may be another's work before.
  */
 #ifndef MF_CRYPTO_TLS_H
 #define MF_CRYPTO_TLS_H
@@ -41,7 +41,8 @@ struct mf_tls *mf_tls_new(struct mf_tls_context *c, const char *name, const char
 void mf_tls_free(struct mf_tls *t);
 
 /* What has come from the server: all of it is taken, or nothing. MF_E_FULL: more than
- * MF_TLS_BACKLOG_MAX would wait, read first. MF_E_NO_MEMORY. MF_E_GONE: the connection has failed. */
+ * MF_TLS_BACKLOG_MAX would wait, read first. MF_E_NO_MEMORY. MF_E_GONE: the connection has
+ * failed. */
 MF_MUST_CHECK mf_err mf_tls_feed(struct mf_tls *t, struct mf_span in);
 /* Drives the handshake. MF_OK: it is done; MF_E_AGAIN: more must come or go; MF_E_AUTH: the
  * certificate is not good; MF_E_MALFORMED: it failed otherwise. After an error there is only
@@ -53,7 +54,8 @@ struct mf_span mf_tls_outgoing(const struct mf_tls *t);
 void mf_tls_sent(struct mf_tls *t, size_t n);
 
 /* Plaintext, after the handshake. All of it is taken or nothing. MF_E_AGAIN: first send what is
- * outgoing; MF_E_RANGE: more than MF_TLS_WRITE_MAX; MF_E_GONE: after mf_tls_close, or it has failed. */
+ * outgoing; MF_E_RANGE: more than MF_TLS_WRITE_MAX; MF_E_GONE: after mf_tls_close, or it has
+ * failed. */
 MF_MUST_CHECK mf_err mf_tls_write(struct mf_tls *t, struct mf_span in);
 /* Up to n bytes, at most a record's at a time: call it until it says 0. *end: the server has said
  * that no more comes (close_notify). If its transport ends before that, somebody has cut it off.

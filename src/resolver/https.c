@@ -1,11 +1,11 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * https - DNS over HTTPS (RFC 8484) as a framing of connections: questions and answers become requests and
- * responses of an HTTP/2 session.
+ * https - DNS over HTTPS (RFC 8484) as a framing of connections: questions and answers become
+ * requests and responses of an HTTP/2 session.
  *
- * Questions have id 0 and are posted. A server that wants no more of them on a connection (GOAWAY) may still
- * answer what is open; but as soon as another question waits, a new connection is opened and what is open is
- * asked again there: a question asked twice does no harm.
+ * Questions have id 0 and are posted. A server that wants no more of them on a connection (GOAWAY)
+ * may still answer what is open; but as soon as another question waits, a new connection is opened
+ * and what is open is asked again there: a question asked twice does no harm.
  */
 #include <stdio.h>
 
@@ -20,7 +20,7 @@ enum { HTTPS_PORT = 443, AUTHORITY_MAX = 300 };
 static_assert((int)MF_HTTPS_QUESTION_MAX >= (int)MF_TRANSPORT_QUESTION_MAX,
 	      "every question fits into a request");
 
-/* ---- Sessions -------------------------------------------------------------------------------------- */
+/* ---- Sessions -------------------------------------------------------------------------------- */
 
 static bool write_stream(void *ctx, struct mf_span bytes)
 {
@@ -91,7 +91,7 @@ static void end(struct mf_dns_conn *c)
 	c->session = NULL;
 }
 
-/* ---- Questions ------------------------------------------------------------------------------------- */
+/* ---- Questions ------------------------------------------------------------------------------- */
 
 static bool send_question(struct mf_dns_conn *c, struct mf_ask *a)
 {
@@ -113,8 +113,8 @@ static bool send_question(struct mf_dns_conn *c, struct mf_ask *a)
 	return true;
 }
 
-/* Of a question that ends here the stream's number has been taken away before, and of a connection that was lost
- * the session: then there is nothing to forget. */
+/* Of a question that ends here the stream's number has been taken away before, and of a connection
+ * that was lost the session: then there is nothing to forget. */
 static void forget(struct mf_dns_conn *c, struct mf_ask *a)
 {
 	if (a->stream_id && c->session)
@@ -122,7 +122,7 @@ static void forget(struct mf_dns_conn *c, struct mf_ask *a)
 	a->stream_id = 0;
 }
 
-/* ---- Answers --------------------------------------------------------------------------------------- */
+/* ---- Answers --------------------------------------------------------------------------------- */
 
 /* A cache has had it for so long (RFC 8484 5.1). */
 static void grow_old(struct mf_https_request *r)

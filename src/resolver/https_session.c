@@ -1,11 +1,11 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * https_session - callbacks around nghttp2, which does the framing, the compression of headers, the server's
- * limits (a request beyond them waits inside) and the acknowledgements.
+ * https_session - callbacks around nghttp2, which does the framing, the compression of headers, the
+ * server's limits (a request beyond them waits inside) and the acknowledgements.
  *
- * What a server can make us keep is bounded: streams by what we ask, an answer by the longest DNS message, all
- * that are not whole by MF_HTTPS_ANSWERS_MAX, headers by our SETTINGS (of a response only three are looked at,
- * none is kept), acknowledgements by ACKS_MAX. It cannot push.
+ * What a server can make us keep is bounded: streams by what we ask, an answer by the longest DNS
+ * message, all that are not whole by MF_HTTPS_ANSWERS_MAX, headers by our SETTINGS (of a response
+ * only three are looked at, none is kept), acknowledgements by ACKS_MAX. It cannot push.
  */
 #include "resolver/https_session.h"
 
@@ -33,7 +33,7 @@ struct mf_https_session {
 	char authority[AUTHORITY_MAX], path[PATH_MAX_LEN];
 };
 
-/* ---- Requests ---------------------------------------------------------------------------------- */
+/* ---- Requests -------------------------------------------------------------------------------- */
 
 /* An open request has `prev`, one that has ended has not. */
 static void link_open(struct mf_https_session *s, struct mf_https_request *r)
@@ -125,7 +125,7 @@ void mf_https_request_abandon(struct mf_https_request *r)
 		(void)nghttp2_submit_rst_stream(s->h2, NGHTTP2_FLAG_NONE, r->stream, NGHTTP2_CANCEL);
 }
 
-/* ---- What nghttp2 calls ------------------------------------------------------------------------ */
+/* ---- What nghttp2 calls ---------------------------------------------------------------------- */
 
 static ssize_t on_send(nghttp2_session *h2, const uint8_t *bytes, size_t n, int flags, void *ctx)
 {
@@ -181,8 +181,8 @@ static bool is(const uint8_t *p, size_t n, const char *text)
 	return n == strlen(text) && !memcmp(p, text, n);
 }
 
-/* Names are in lower case, and :status comes first and is a number (nghttp2 checks that). A status anew belongs to
- * the response proper, after an interim one. */
+/* Names are in lower case, and :status comes first and is a number (nghttp2 checks that). A status
+ * anew belongs to the response proper, after an interim one. */
 static int on_header(nghttp2_session *h2, const nghttp2_frame *frame, const uint8_t *name,
 		     size_t name_n, const uint8_t *value, size_t value_n, uint8_t flags, void *ctx)
 {
@@ -245,7 +245,7 @@ static int on_frame(nghttp2_session *h2, const nghttp2_frame *frame, void *ctx)
 	return 0;
 }
 
-/* ---- Sessions ---------------------------------------------------------------------------------- */
+/* ---- Sessions -------------------------------------------------------------------------------- */
 
 static int make(struct mf_https_session *s, nghttp2_session_callbacks *calls, nghttp2_option *option)
 {
@@ -259,7 +259,8 @@ static int make(struct mf_https_session *s, nghttp2_session_callbacks *calls, ng
 	return nghttp2_session_client_new2(&s->h2, calls, s, option);
 }
 
-/* Windows stay at their first size, 65535 bytes for a stream and for the connection: an answer is no longer. */
+/* Windows stay at their first size, 65535 bytes for a stream and for the connection: an answer is
+ * no longer. */
 static bool start(struct mf_https_session *s)
 {
 	static const nghttp2_settings_entry settings[] = {
@@ -380,7 +381,8 @@ mf_err mf_https_session_send(struct mf_https_session *s)
 		return error_of(r);
 	if (nghttp2_session_want_read(s->h2) || nghttp2_session_want_write(s->h2))
 		return MF_OK;
-	/* It is over: as somebody wanted, or by nghttp2, which has told the server what is wrong with it. */
+	/* It is over: as somebody wanted, or by nghttp2, which has told the server what is wrong
+	 * with it. */
 	return s->going ? MF_E_GONE : MF_E_MALFORMED;
 }
 

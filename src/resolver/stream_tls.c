@@ -1,12 +1,12 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * stream_tls - TLS between a stream of DNS and its server, for DNS over TLS (RFC 7858) and over HTTPS (RFC
- * 8484).
+ * stream_tls - TLS between a stream of DNS and its server, for DNS over TLS (RFC 7858) and over
+ * HTTPS (RFC 8484).
  *
- * Bytes are fetched only when all that came before has been read, so that at the end of a stream nothing is left
- * behind; and no more of them than `in` has room for, so that a server cannot make us keep what nobody takes.
- * A stream that ends without close_notify has just ended: what is on top has lengths of its own and sees
- * whether something is missing.
+ * Bytes are fetched only when all that came before has been read, so that at the end of a stream
+ * nothing is left behind; and no more of them than `in` has room for, so that a server cannot make
+ * us keep what nobody takes. A stream that ends without close_notify has just ended: what is on top
+ * has lengths of its own and sees whether something is missing.
  */
 #include "crypto/tls.h"
 #include "resolver/internal.h"

@@ -1,10 +1,12 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * What an HTTPS server says after the handshake, into a session that has asked questions. The first byte says how
- * many bytes come at a time, the second how many questions are open, the third which of them nobody waits for.
+ * What an HTTPS server says after the handshake, into a session that has asked questions. The first
+ * byte says how many bytes come at a time, the second how many questions are open, the third which
+ * of them nobody waits for.
  *
- * Whatever comes: every question ends at most once, only with status 200 is there an answer, none is longer than a
- * DNS message, all that are not whole stay within their bound, and what we send stays in proportion.
+ * Whatever comes: every question ends at most once, only with status 200 is there an answer, none
+ * is longer than a DNS message, all that are not whole stay within their bound, and what we send
+ * stays in proportion.
  */
 #include "resolver/https_session.h"
 

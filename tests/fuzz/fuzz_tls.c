@@ -1,10 +1,10 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * What a TLS server sends, before there is a key and (if the first bit says so) after a true handshake. The first
- * byte says how many bytes come at a time, too.
+ * What a TLS server sends, before there is a key and (if the first bit says so) after a true
+ * handshake. The first byte says how many bytes come at a time, too.
  *
- * Whatever comes: bytes without the key become no plaintext, a connection that has failed stays so and says why,
- * and what is outgoing stays bounded.
+ * Whatever comes: bytes without the key become no plaintext, a connection that has failed stays so
+ * and says why, and what is outgoing stays bounded.
  */
 #include "support/tlslab.h"
 

@@ -13,7 +13,7 @@
 
 enum { HOUR = 3600 };
 
-/* ---- Certificates ------------------------------------------------------------------------------ */
+/* ---- Certificates ---------------------------------------------------------------------------- */
 
 static void extend(X509 *cert, int nid, const char *value)
 {
@@ -80,7 +80,7 @@ struct mf_tls_context *tlslab_client(const struct tlslab_ca *ca, bool session_re
 	return c;
 }
 
-/* ---- Servers ----------------------------------------------------------------------------------- */
+/* ---- Servers --------------------------------------------------------------------------------- */
 
 /* Called by OpenSSL for a client that uses ALPN. */
 static int choose(SSL *ssl, const uint8_t **out, uint8_t *n, const uint8_t *offered,
@@ -144,7 +144,7 @@ size_t tlslab_take(SSL *server, uint8_t *out, size_t cap)
 	return n;
 }
 
-/* ---- Between the two --------------------------------------------------------------------------- */
+/* ---- Between the two ------------------------------------------------------------------------- */
 
 bool tlslab_carry(struct mf_tls *t, SSL *ssl, size_t step)
 {

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * The TLS client against OpenSSL servers in memory: whose certificates are taken, what is refused, that bytes
- * come through whatever the pieces, and how connections end.
+ * The TLS client against OpenSSL servers in memory: whose certificates are taken, what is refused,
+ * that bytes come through whatever the pieces, and how connections end.
  */
 #include "vectors.h"
 
@@ -260,7 +260,8 @@ static void test_versions(void **state)
 	part(&p);
 }
 
-/* Without forward secrecy, or encrypted and then authenticated: not even with a server that has nothing better. */
+/* Without forward secrecy, or encrypted and then authenticated: not even with a server that has
+ * nothing better. */
 static void test_weak_ciphers(void **state)
 {
 	struct pair p = pair(&good, "dns.example", NULL, NULL);
@@ -296,7 +297,8 @@ static void test_renegotiation(void **state)
 
 /* ---- Bytes ---- */
 
-/* Both directions at once, in pieces of random size, over a transport that carries `step` bytes at a time. */
+/* Both directions at once, in pieces of random size, over a transport that carries `step` bytes at
+ * a time. */
 static void talk(struct pair *p, size_t total, size_t step, struct mf_prng *g)
 {
 	static uint8_t sent[PIPE_MAX], up[PIPE_MAX], down[PIPE_MAX];
@@ -485,7 +487,8 @@ static void test_truncation(void **state)
 	part(&p);
 }
 
-/* A server that has us answer KeyUpdates without end while nothing leaves gets no more memory out of us. */
+/* A server that has us answer KeyUpdates without end while nothing leaves gets no more memory out
+ * of us. */
 static void test_key_updates(void **state)
 {
 	struct pair p = connected("dns.example");

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * DNS over TLS and over HTTPS, from the transport's interface down to a server in memory: what goes over the wire,
- * who is believed, many questions on one connection, and how connections and questions end.
+ * DNS over TLS and over HTTPS, from the transport's interface down to a server in memory: what goes
+ * over the wire, who is believed, many questions on one connection, and how connections and
+ * questions end.
  */
 #include "unit.h"
 
@@ -273,37 +274,87 @@ static void test_dot_many(void **state)
 	finish();
 }
 
-static void test_dot_whole_message(void **state)
+/* The question with one record behind it that fills the message. */
+static size_t make_long_answer(const struct far_question *q, uint8_t out[MF_DNS_MESSAGE_MAX])
 {
-	static uint8_t big[MF_DNS_MESSAGE_MAX];
+	struct mf_dns_query query;
+	size_t at;
+
+	assert_int_equal(mf_dns_query_read(mf_span(q->msg, q->n), &query), MF_OK);
+	at = query.question_end;
+	for (size_t i = at; i < MF_DNS_MESSAGE_MAX; i++)
+		out[i] = (uint8_t)(i * 7);
+	memcpy(out, q->msg, at);
+	mf_store_be16(out + 2, MF_DNS_QR | MF_DNS_RD | MF_DNS_RA);
+	mf_store_be16(out + 6, 1);
+	mf_store_be16(out + 10, 0);
+	mf_store_be16(out + at, 0xc00c);
+	mf_store_be16(out + at + 2, 65280); /* private use (RFC 6895 3.1) */
+	mf_store_be16(out + at + 4, MF_DNS_IN);
+	mf_store_be32(out + at + 6, 300);
+	mf_store_be16(out + at + 10, (uint16_t)(MF_DNS_MESSAGE_MAX - at - 12));
+	return MF_DNS_MESSAGE_MAX;
+}
+
+/* Several of them, together more than what either side keeps of a connection. */
+static void test_long_messages(void **state)
+{
+	static uint8_t want[MF_DNS_MESSAGE_MAX];
+
+	(void)state;
+	for (int https = 0; https < 2; https++) {
+		if (https)
+			begin_doh();
+		else
+			begin_dot();
+		far.out.prng = &prng;
+		for (unsigned i = 0; i < 5; i++)
+			ask(i);
+		settle();
+		for (unsigned i = 0; i < 5; i++)
+			far_answer(&far.asked[i],
+				   mf_span(want, make_long_answer(&far.asked[i], want)));
+		settle();
+		for (unsigned i = 0; i < 5; i++) {
+			assert_true(asker[i].done);
+			assert_int_equal(asker[i].err, MF_TRANSPORT_OK);
+			assert_int_equal(asker[i].n, MF_DNS_MESSAGE_MAX);
+			/* It is the server's but for the name, which the transport has checked. */
+			assert_memory_equal(asker[i].answer + 100, want + 100, sizeof(want) - 100);
+		}
+		finish();
+	}
+}
+
+/* Twenty of them at the same time, piece by piece in turn, are more than a server may make us keep:
+ * some go, the others come, and the connection stays. */
+static void test_doh_too_much(void **state)
+{
+	static uint8_t out[MF_DNS_MESSAGE_MAX];
+	unsigned answered = 0, broken = 0;
 	struct asker *k;
 
 	(void)state;
-	begin_dot();
-	k = ask(0);
+	begin_doh();
+	for (unsigned i = 0; i < 20; i++)
+		ask(i);
 	settle();
-	/* The question with so many records behind it that the message is full. */
-	memset(big, 0, sizeof(big));
-	memcpy(big, far.asked[0].msg, 12);
-	mf_store_be16(big + 2, MF_DNS_QR | MF_DNS_RD | MF_DNS_RA);
-	mf_store_be16(big + 6, 1);
-	mf_store_be16(big + 10, 0);
-	memcpy(big + 12, k->name.b, k->name.n);
-	size_t at = 12u + k->name.n;
-
-	mf_store_be16(big + at, MF_DNS_A);
-	mf_store_be16(big + at + 2, MF_DNS_IN);
-	at += 4;
-	mf_store_be16(big + at, 0xc00c);
-	mf_store_be16(big + at + 2, 65280); /* private use (RFC 6895 3.1) */
-	mf_store_be16(big + at + 4, MF_DNS_IN);
-	mf_store_be16(big + at + 10, (uint16_t)(sizeof(big) - at - 12));
-	far_answer(&far.asked[0], mf_span(big, sizeof(big)));
+	for (unsigned i = 0; i < 20; i++)
+		far_answer(&far.asked[i], mf_span(out, make_long_answer(&far.asked[i], out)));
 	settle();
-	assert_true(k->done);
-	assert_int_equal(k->err, MF_TRANSPORT_OK);
-	assert_int_equal(k->n, sizeof(big));
-	assert_memory_equal(k->answer, big, sizeof(big));
+	for (unsigned i = 0; i < 20; i++) {
+		assert_true(asker[i].done);
+		answered += asker[i].err == MF_TRANSPORT_OK;
+		broken += asker[i].err == MF_TRANSPORT_BROKEN;
+	}
+	assert_int_equal(answered + broken, 20);
+	assert_true(answered > 0 && broken > 0);
+	k = ask(20);
+	settle();
+	answer(&far.asked[20]);
+	settle();
+	is_answered(k);
+	assert_int_equal(far.n_conns, 1);
 	finish();
 }
 
@@ -386,7 +437,8 @@ static void test_handshake_cut(void **state)
 	finish();
 }
 
-/* A server may hang up when it likes; what was open is asked on a new connection, with the ticket of the first. */
+/* A server may hang up when it likes; what was open is asked on a new connection, with the ticket
+ * of the first. */
 static void hangs_up(bool in_order)
 {
 	struct asker *k;
@@ -815,29 +867,18 @@ static int tear_down(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(test_dot_question),
-		cmocka_unit_test(test_dot_many),
-		cmocka_unit_test(test_dot_whole_message),
-		cmocka_unit_test(test_wrong_certificate),
-		cmocka_unit_test(test_by_address),
-		cmocka_unit_test(test_no_context),
-		cmocka_unit_test(test_handshake_cut),
-		cmocka_unit_test(test_dot_hang_up),
-		cmocka_unit_test(test_doh_question),
-		cmocka_unit_test(test_doh_authority),
-		cmocka_unit_test(test_doh_many),
-		cmocka_unit_test(test_doh_no_h2),
-		cmocka_unit_test(test_doh_garbage),
-		cmocka_unit_test(test_doh_responses),
-		cmocka_unit_test(test_doh_age),
-		cmocka_unit_test(test_doh_wrong_answers),
-		cmocka_unit_test(test_doh_reset),
-		cmocka_unit_test(test_doh_goaway),
-		cmocka_unit_test(test_doh_idle),
-		cmocka_unit_test(test_doh_cancel),
-		cmocka_unit_test(test_doh_cancel_waiting),
-		cmocka_unit_test(test_doh_deadline),
-		cmocka_unit_test(test_reset),
+		cmocka_unit_test(test_dot_question),      cmocka_unit_test(test_dot_many),
+		cmocka_unit_test(test_long_messages),     cmocka_unit_test(test_doh_too_much),
+		cmocka_unit_test(test_wrong_certificate), cmocka_unit_test(test_by_address),
+		cmocka_unit_test(test_no_context),        cmocka_unit_test(test_handshake_cut),
+		cmocka_unit_test(test_dot_hang_up),       cmocka_unit_test(test_doh_question),
+		cmocka_unit_test(test_doh_authority),     cmocka_unit_test(test_doh_many),
+		cmocka_unit_test(test_doh_no_h2),         cmocka_unit_test(test_doh_garbage),
+		cmocka_unit_test(test_doh_responses),     cmocka_unit_test(test_doh_age),
+		cmocka_unit_test(test_doh_wrong_answers), cmocka_unit_test(test_doh_reset),
+		cmocka_unit_test(test_doh_goaway),        cmocka_unit_test(test_doh_idle),
+		cmocka_unit_test(test_doh_cancel),        cmocka_unit_test(test_doh_cancel_waiting),
+		cmocka_unit_test(test_doh_deadline),      cmocka_unit_test(test_reset),
 	};
 
 	return cmocka_run_group_tests(tests, set_up, tear_down);

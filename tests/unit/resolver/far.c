@@ -45,7 +45,7 @@ static void write_tls(struct far_conn *c, const void *p, size_t n)
 	MF_ASSERT(!n || SSL_write_ex(c->ssl, p, n, &done) == 1);
 }
 
-/* ---- HTTP/2 ------------------------------------------------------------------------------------ */
+/* ---- HTTP/2 ---------------------------------------------------------------------------------- */
 
 static struct far_question *question_of(struct far_conn *c, int32_t stream)
 {
@@ -176,7 +176,7 @@ void far_reply(struct far_question *q, const char *status, const char *type, con
 
 	MF_ASSERT(b);
 	*b = (struct far_body){ .next = q->conn->far->bodies, .n = body.n };
-	memcpy(b->b, body.p, body.n);
+	memcpy(b->b, body.n ? body.p : (const uint8_t *)"", body.n);
 	q->conn->far->bodies = b;
 	MF_ASSERT(nghttp2_submit_response(q->conn->h2, q->stream, headers, age ? 3 : 2, &data) == 0);
 }
@@ -192,7 +192,7 @@ void far_goaway(struct far_conn *c)
 					NGHTTP2_NO_ERROR, NULL, 0) == 0);
 }
 
-/* ---- Connections ------------------------------------------------------------------------------- */
+/* ---- Connections ----------------------------------------------------------------------------- */
 
 void far_answer(struct far_question *q, struct mf_span msg)
 {

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * far - the far side of encrypted DNS in memory: a server that speaks DNS over TLS or over HTTPS on the streams
- * of a made-up outbound. It collects questions, and answers when and as a test says.
+ * far - the far side of encrypted DNS in memory: a server that speaks DNS over TLS or over HTTPS on
+ * the streams of a made-up outbound. It collects questions, and answers when and as a test says.
  */
 #ifndef MF_FAR_H
 #define MF_FAR_H
