@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * names - which route a host name has: the rules of the profile that name a domain set, in their order. The
- * first whose set has the name counts. Immutable; any thread.
+ * names - which route a host name has: the rules of the profile that name a domain set, in their
+ * order. The first whose set has the name counts. Immutable; any thread.
  */
 #ifndef MF_NAMES_H
 #define MF_NAMES_H
@@ -23,13 +23,14 @@ struct mf_names {
 /* What is known about a name. */
 struct mf_name_verdict {
 	const struct mf_name_rule *rule; /* NULL: no set has it */
-	const struct mf_name_rule *also; /* a later rule with another hop, whose set has it, too; only mf_names_explain says so */
+	const struct mf_name_rule *also; /* a later one with another hop, whose set has it, too */
 	struct mf_domain_match match;
 };
 
 /* Copies the rules (and names); sets stay the caller's. NULL: out of memory. */
 struct mf_names *mf_names_new(const struct mf_name_rule *rule, uint32_t n);
 void mf_names_free(struct mf_names *t);
+
 /* The rule of a host name (lower case, no last dot), or NULL. */
 const struct mf_name_rule *mf_names_find(const struct mf_names *t, const char *name, size_t n);
 /* The same with everything that `why` wants to know. */
