@@ -164,14 +164,10 @@ enum mf_sniff_verdict mf_sniff_hello(struct mf_hello_carrier *c, struct mf_sniff
 	if (h.stopped)
 		return h.why;
 	good = h.named && mf_sniff_name_set(out, h.name, h.n, c->protocol);
-	if (h.hidden) {
-		out->protocol = c->protocol;
-		return MF_SNIFF_HIDDEN;
-	}
-	if (good)
-		return MF_SNIFF_NAME;
-	*out = (struct mf_sniff_name){ 0 };
-	return MF_SNIFF_NONE;
+	if (!h.hidden)
+		return good ? MF_SNIFF_NAME : MF_SNIFF_NONE;
+	out->protocol = c->protocol;
+	return MF_SNIFF_HIDDEN;
 }
 
 enum mf_sniff_verdict mf_sniff_tls(struct mf_pieces in, struct mf_sniff_name *out)

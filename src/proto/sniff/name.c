@@ -59,10 +59,9 @@ bool mf_sniff_name_set(struct mf_sniff_name *out, const char *text, size_t n, co
 	*out = (struct mf_sniff_name){ .protocol = protocol };
 	if (n && text[n - 1] == '.')
 		n--;
-	if (n > NAME_MAX_BYTES || !copy_labels(out->text, text, n)) {
-		memset(out->text, 0, sizeof(out->text));
-		return false;
-	}
 	out->n = (uint16_t)n;
-	return true;
+	if (n <= NAME_MAX_BYTES && copy_labels(out->text, text, n))
+		return true;
+	*out = (struct mf_sniff_name){ 0 };
+	return false;
 }

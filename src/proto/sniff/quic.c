@@ -350,7 +350,7 @@ enum mf_sniff_verdict mf_sniff_quic(struct mf_sniffer *s, struct mf_sniff_quic *
 		struct mf_span payload;
 
 		datagram = mf_span(datagram.p + p.whole.n, datagram.n - p.whole.n);
-		more |= p.type == ZERO_RTT;
+		more |= p.type == ZERO_RTT && q->dcid_len;
 		if (p.type != INITIAL || !open_initial(s, q, &p, &payload))
 			continue;
 		more = true;
