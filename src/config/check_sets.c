@@ -6,6 +6,7 @@
 #include "config/errors.h"
 #include "config/file.h"
 #include "config/load.h"
+#include "policy/list.h"
 
 /* Paths to be opened, for as many as were written. NULL: out of memory. */
 static const char **paths_of(struct mf_loader *l, const char *const *files, uint32_t n)
@@ -42,6 +43,13 @@ static void check_via(struct mf_loader *l, const struct mf_config_src *src,
 static void read_prefixes(struct mf_loader *l, struct mf_config_cidr_set *set, const char *path)
 {
 	struct mf_config_pos pos = mf_load_pos(&set->src, "files");
+	struct mf_file_prefixes to = {
+		.arena = l->arena,
+		.list = &set->cidrs,
+		.path = path,
+		.lenient = set->lenient,
+		.errs = l->errs,
+	};
 	uint32_t before = set->cidrs.n;
 	struct mf_errbuf why;
 	struct mf_file f;
@@ -54,8 +62,8 @@ static void read_prefixes(struct mf_loader *l, struct mf_config_cidr_set *set, c
 		mf_config_error(l->errs, pos, "`files`: %s", why.text);
 		return;
 	}
-	mf_file_parse_prefixes(&f, path, MF_CONFIG_MAX_PREFIXES - l->n_prefixes + before, l->arena,
-			       &set->cidrs, l->errs);
+	to.max = MF_CONFIG_MAX_PREFIXES - l->n_prefixes + before;
+	mf_file_read_prefixes(&f, &to);
 	l->n_prefixes += set->cidrs.n - before;
 }
 
@@ -70,6 +78,31 @@ static void check_cidr_set(struct mf_loader *l, struct mf_config_cidr_set *set)
 		read_prefixes(l, set, set->paths[i]);
 }
 
+/* A set is built of the entries, for the errors that only shows, such as patterns that do not compile. */
+static void check_domains(struct mf_loader *l, const struct mf_config_domain_set *set)
+{
+	static const uint8_t key[16]; /* nobody looks anything up in it */
+	struct mf_domain_builder *b = mf_domain_builder_new(key);
+	char name[MF_LIST_LINE_MAX], quoted[MF_CONFIG_QUOTE_LEN];
+
+	for (uint32_t i = 0; i < set->n_domains; i++) {
+		const char *text = set->domains[i];
+		enum mf_domain_kind kind;
+		struct mf_errbuf why;
+		mf_err err = mf_list_entry(text, strlen(text), &kind, name, sizeof(name), &why);
+
+		if (!err && b)
+			err = mf_domain_builder_add(b, kind, name, strlen(name), false, &why);
+		if (!b || err == MF_E_NO_MEMORY)
+			mf_config_error(l->errs, set->domain_pos[i],
+					"`domains`: not enough memory to check them");
+		else if (err)
+			mf_config_error(l->errs, set->domain_pos[i], "`domains`: %s: %s",
+					mf_config_quote(text, quoted), why.text);
+	}
+	mf_domain_builder_free(b);
+}
+
 static void check_domain_set(struct mf_loader *l, struct mf_config_domain_set *set)
 {
 	struct mf_errbuf why;
@@ -78,11 +111,7 @@ static void check_domain_set(struct mf_loader *l, struct mf_config_domain_set *s
 	if (!set->paths)
 		return;
 	check_via(l, &set->src, &set->subscription);
-	for (uint32_t i = 0; i < set->n_domains; i++)
-		if (!*set->domains[i])
-			mf_config_error(
-				l->errs, set->domain_pos[i],
-				"`domains`: an entry is empty; write a domain, or remove it");
+	check_domains(l, set);
 	for (uint32_t i = 0; i < set->n_files && !(l->flags & MF_CONFIG_NO_FILES); i++) {
 		mf_err err = mf_file_check(set->paths[i], &why);
 

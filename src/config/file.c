@@ -5,7 +5,7 @@
 #include "config/file.h"
 
 #include "config/errors.h"
-#include "config/value.h"
+#include "policy/list.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -122,16 +122,16 @@ mf_err mf_file_read_key(const char *path, struct mf_config_arena *arena, struct 
 	return MF_OK;
 }
 
-/* Room for all lines of the file behind what the list has already. */
-static bool make_room(const struct mf_file *f, struct mf_config_arena *arena,
-		      struct mf_config_prefixes *list)
+/* Room for one more; the arena takes nothing back, so it doubles. */
+static bool make_room(const struct mf_file_prefixes *to, uint32_t *cap)
 {
+	struct mf_config_prefixes *list = to->list;
 	struct mf_config_prefix *v;
-	size_t lines = 1;
 
-	for (size_t i = 0; i < f->n; i++)
-		lines += f->text[i] == '\n';
-	v = mf_config_arena_alloc(arena, (list->n + lines) * sizeof(*v));
+	if (list->n < *cap)
+		return true;
+	*cap = list->n < 32 ? 64 : 2 * list->n;
+	v = mf_config_arena_alloc(to->arena, *cap * sizeof(*v));
 	if (!v)
 		return false;
 	if (list->n)
@@ -140,50 +140,53 @@ static bool make_room(const struct mf_file *f, struct mf_config_arena *arena,
 	return true;
 }
 
-/* The prefix in p..end, with comment and blanks; false: there is none. */
-static bool cut(const char **p, const char **end)
-{
-	const char *comment = memchr(*p, '#', (size_t)(*end - *p));
+struct reading {
+	const struct mf_file_prefixes *to;
+	uint32_t cap; /* of the list; what it came with is full */
+};
 
-	if (comment)
-		*end = comment;
-	while (*p < *end && is_blank(**p))
-		(*p)++;
-	while (*end > *p && is_blank((*end)[-1]))
-		(*end)--;
-	return *p < *end;
+static mf_err take_prefix(void *ctx, const struct mf_prefix *p, uint32_t line, struct mf_errbuf *eb)
+{
+	struct reading *r = ctx;
+	struct mf_config_prefixes *list = r->to->list;
+
+	if (list->n >= r->to->max) {
+		mf_config_error(r->to->errs,
+				(struct mf_config_pos){ .file = r->to->path, .line = line },
+				"more than %u prefixes in all; use fewer", r->to->max);
+		return mf_fail(eb, MF_E_FULL, "too many prefixes");
+	}
+	if (!make_room(r->to, &r->cap))
+		return MF_E_NO_MEMORY;
+	list->v[list->n++] = (struct mf_config_prefix){
+		.prefix = *p,
+		.pos = { .file = r->to->path, .line = line },
+	};
+	return MF_OK;
 }
 
-void mf_file_parse_prefixes(const struct mf_file *f, const char *path, uint32_t max,
-			    struct mf_config_arena *arena, struct mf_config_prefixes *list,
-			    struct mf_config_errors *errs)
+static void report_lines(const struct mf_file_prefixes *to, const struct mf_list_report *report)
 {
-	struct mf_config_pos pos = { .file = path };
-	const char *line = f->text, *stop = f->text + f->n;
+	struct mf_config_pos pos = { .file = to->path };
 
-	if (f->n >= 3 && !memcmp(line, "\xef\xbb\xbf", 3))
-		line += 3;
-	if (!make_room(f, arena, list))
-		return;
-	for (; line < stop; line++) {
-		const char *newline = memchr(line, '\n', (size_t)(stop - line));
-		const char *start = line, *p = line, *end = newline ? newline : stop;
-		char word[MF_PREFIX_STRLEN + 8] = "";
-		struct mf_errbuf why;
-
-		line = end;
-		pos.line++;
-		if (!cut(&p, &end))
-			continue;
-		pos.col = (uint32_t)(p - start) + 1;
-		memcpy(word, p, mf_min((size_t)(end - p), sizeof(word) - 1));
-		if (list->n >= max) {
-			mf_config_error(errs, pos, "more than %u prefixes in all; use fewer", max);
-			return;
-		}
-		if (mf_value_prefix(word, &list->v[list->n].prefix, &why))
-			mf_config_error(errs, pos, "%s", why.text);
-		else
-			list->v[list->n++].pos = pos;
+	for (uint32_t i = 0; i < report->n_errors; i++) {
+		pos.line = report->error[i].line;
+		mf_config_error(to->errs, pos, "%s", report->error[i].text);
 	}
+	if (report->bad > report->n_errors)
+		mf_config_error(to->errs, pos, "%u lines behind this one are wrong, too",
+				report->bad - report->n_errors);
+}
+
+void mf_file_read_prefixes(const struct mf_file *f, const struct mf_file_prefixes *to)
+{
+	struct reading r = { .to = to, .cap = to->list->n };
+	const struct mf_list_sink sink = { .ctx = &r, .cidr = take_prefix };
+	struct mf_list_report report;
+
+	if (mf_list_read(mf_span(f->text, f->n), MF_LIST_CIDRS, &sink, &report) == MF_E_NO_MEMORY)
+		mf_config_error(to->errs, (struct mf_config_pos){ .file = to->path },
+				"not enough memory to read this file");
+	if (!to->lenient)
+		report_lines(to, &report);
 }

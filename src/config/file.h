@@ -29,10 +29,16 @@ bool mf_file_is_shared(const struct mf_file *f);
 MF_MUST_CHECK mf_err mf_file_read_key(const char *path, struct mf_config_arena *arena,
 				      struct mf_key *out, struct mf_errbuf *why);
 
-/* One prefix a line, `#` begins a comment. Appends to `list`, of which there may be up to `max` then;
- * errors go to `errs` with the line in this file, `path` must live as long as the list. */
-void mf_file_parse_prefixes(const struct mf_file *f, const char *path, uint32_t max,
-			    struct mf_config_arena *arena, struct mf_config_prefixes *list,
-			    struct mf_config_errors *errs);
+/* What a list of prefixes is read into. */
+struct mf_file_prefixes {
+	struct mf_config_arena *arena;
+	struct mf_config_prefixes *list; /* appended to */
+	uint32_t max;                    /* of all that are in it then */
+	const char *path;                /* lives as long as the list */
+	bool lenient;                    /* wrong lines are left out without a word */
+	struct mf_config_errors *errs;   /* else they go here, with their line */
+};
+/* Lists of IP ranges as people publish them (policy/list.h). */
+void mf_file_read_prefixes(const struct mf_file *f, const struct mf_file_prefixes *to);
 
 #endif

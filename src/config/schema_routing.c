@@ -81,7 +81,8 @@ static const struct mf_field cidr_set_fields[] = {
 	{ .key = "files",
 	  .type = MF_FIELD_FILES,
 	  LIST(mf_config_cidr_set, files),
-	  .doc = "Files with more: one prefix a line, `#` begins a comment.",
+	  .doc = "Files with more: a prefix or an address a line, `#` begins a comment; Clash "
+		 "rule providers. Host bits are cleared.",
 	  .example = "[office.txt]" },
 	LENIENT(mf_config_cidr_set),
 	URL(mf_config_cidr_set),

@@ -5,6 +5,7 @@
 #include "config/value.h"
 
 #include "config/errors.h"
+#include "policy/list.h"
 
 #include <stdio.h>
 
@@ -280,20 +281,16 @@ const char *mf_value_listen(const char *text, uint16_t port, struct mf_endpoint 
 
 const char *mf_value_domain(const char *text, struct mf_config_arena *arena, struct mf_errbuf *why)
 {
-	size_t n = strlen(text);
-	const char *bad = mf_value_hostname(text, n);
-	char quoted[MF_CONFIG_QUOTE_LEN], *name;
+	char quoted[MF_CONFIG_QUOTE_LEN], name[MF_LIST_LINE_MAX];
+	enum mf_domain_kind kind;
+	struct mf_errbuf reason = { "a domain, and nothing in front of it, is expected" };
 
-	if (bad) {
-		(void)mf_fail(why, MF_E_MALFORMED, "%s is not a domain: %s",
-			      mf_config_quote(text, quoted), bad);
-		return NULL;
-	}
-	name = mf_config_arena_text(arena, text, text[n - 1] == '.' ? n - 1 : n);
-	for (char *p = name; p && *p; p++)
-		if (*p >= 'A' && *p <= 'Z')
-			*p = (char)(*p + 32);
-	return name;
+	/* entries of lists may have more than the name: full:, *. and their like */
+	if (!strchr(text, ':') && !strchr("*+.", text[0]) &&
+	    !mf_list_entry(text, strlen(text), &kind, name, sizeof(name), &reason))
+		return mf_config_arena_text(arena, name, strlen(name));
+	(void)mf_fail(why, MF_E_MALFORMED, "%s: %s", mf_config_quote(text, quoted), reason.text);
+	return NULL;
 }
 
 const char *mf_value_url(const char *text)

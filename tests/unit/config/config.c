@@ -173,6 +173,64 @@ static void sets_from_files(void **state)
 	mf_config_free(cfg);
 }
 
+/* Wrong lines, with and without `lenient`; and as a Clash rule provider writes prefixes. */
+static void wrong_lines_of_sets(void **state)
+{
+#define SET_FILE(lenient)                           \
+	"version: 1\ntunnel: {}\napp_routing: {}\n" \
+	"cidr_sets: { s: { files: set.txt, lenient: " lenient " } }\n"
+	struct mf_text lines = { 0 };
+	struct mf_config *cfg;
+	char *said;
+
+	(void)state;
+	mf_text_printf(&lines, "payload:\n  - 10.1.0.0/16\n  - IP-CIDR,10.2.0.0/16,no-resolve\n");
+	for (int i = 0; i < 25; i++)
+		mf_text_printf(&lines, "two words\n");
+	mf_text_printf(&lines, "  - 10.3.0.0/16\n");
+	(void)file("set.txt", lines.s, 0644);
+	mf_text_free(&lines);
+	assert_int_equal(load(SET_FILE("true"), 0644, &cfg, &said), MF_OK);
+	assert_int_equal(cfg->cidr_sets[0].cidrs.n, 3);
+	assert_int_equal(cfg->cidr_sets[0].n_inline, 0);
+	assert_int_equal(cfg->cidr_sets[0].cidrs.v[2].pos.line, 29);
+	free(said);
+	mf_config_free(cfg);
+	assert_int_equal(load(SET_FILE("false"), 0644, &cfg, &said), MF_E_MALFORMED);
+	assert_non_null(strstr(said, "/set.txt:4: error: "));
+	assert_non_null(strstr(said, "/set.txt:23: error: "));
+	assert_null(strstr(said, "/set.txt:24: error: "));
+	assert_non_null(strstr(said, "/set.txt:23: error: 5 lines behind this one are wrong, too"));
+	free(said);
+}
+
+/* One that a subscription may bring, and one that nothing brings. */
+static void missing_files_of_sets(void **state)
+{
+	static const char *const kinds[] = { "cidr_sets", "domain_sets" };
+
+	(void)state;
+	for (size_t i = 0; i < MF_ARRAY_LEN(kinds); i++) {
+		struct mf_config *cfg;
+		char text[256], *said;
+
+		(void)snprintf(text, sizeof(text),
+			       "version: 1\ntunnel: {}\napp_routing: {}\n%s: { s: { files: no.txt, "
+			       "url: \"https://a.example/\" } }\n",
+			       kinds[i]);
+		assert_int_equal(load(text, 0644, &cfg, &said), MF_OK);
+		free(said);
+		mf_config_free(cfg);
+		(void)snprintf(
+			text, sizeof(text),
+			"version: 1\ntunnel: {}\napp_routing: {}\n%s: { s: { files: no.txt } }\n",
+			kinds[i]);
+		assert_int_equal(load(text, 0644, &cfg, &said), MF_E_MALFORMED);
+		assert_non_null(strstr(said, "/no.txt: No such file"));
+		free(said);
+	}
+}
+
 static void unreadable(void **state)
 {
 	struct mf_config_errors errs = { 0 };
@@ -335,6 +393,8 @@ int main(void)
 		cmocka_unit_test(keys_from_files),
 		cmocka_unit_test(wrong_key_files),
 		cmocka_unit_test(sets_from_files),
+		cmocka_unit_test(wrong_lines_of_sets),
+		cmocka_unit_test(missing_files_of_sets),
 		cmocka_unit_test(unreadable),
 		cmocka_unit_test(too_long),
 		cmocka_unit_test(files_are_left_alone_when_told_so),

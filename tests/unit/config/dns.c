@@ -177,11 +177,13 @@ static void no_settle_ports(void **state)
 
 static void names_of_hosts(void **state)
 {
-	static const char *const names[] = { "a.example", "*.b.example", "c.example" };
+	static const char *const names[] = { "a.example", "*.b.example", "c.example",
+					     "xn--bcher-kva.example" };
 	struct mf_config *cfg =
 		parse_ok(HEAD "dns:\n  servers: 1.1.1.1\n  hosts:\n    A.Example.: 192.0.2.1\n"
 			      "    \"*.B.example\": [192.0.2.2, \"2001:db8::2\"]\n"
-			      "    c.example: \"::\"\n  rebind_allow: Corp.Example.\n",
+			      "    c.example: \"::\"\n    Bücher.example: 192.0.2.3\n"
+			      "  rebind_allow: [Corp.Example., 例え.テスト]\n",
 			 0);
 
 	(void)state;
@@ -192,7 +194,8 @@ static void names_of_hosts(void **state)
 		assert_int_equal(cfg->dns.hosts[i].pos.line, 12 + i);
 	}
 	assert_int_equal(cfg->dns.hosts[1].addr[1].family, MF_AF_IP6);
-	assert_int_equal(cfg->dns.n_rebind_allow, 1);
+	assert_int_equal(cfg->dns.n_rebind_allow, 2);
+	assert_string_equal(cfg->dns.rebind_allow[1], "xn--r8jz45g.xn--zckzah");
 	assert_string_equal(cfg->dns.rebind_allow[0], "corp.example");
 	mf_config_free(cfg);
 }
