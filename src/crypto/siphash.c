@@ -10,7 +10,8 @@
 static_assert(crypto_shorthash_siphash24_KEYBYTES == MF_SIPHASH_KEY_LEN, "SipHash key");
 static_assert(crypto_shorthash_siphash24_BYTES == sizeof(uint64_t), "SipHash result");
 
-/* Needs no sodium_init: there is one implementation, in plain C. Its result is eight bytes, the lowest first. */
+/* Needs no sodium_init: there is one implementation, in plain C. Its result is eight bytes, the
+ * lowest first. */
 uint64_t mf_siphash(const uint8_t key[MF_SIPHASH_KEY_LEN], const void *p, size_t n)
 {
 	uint8_t out[crypto_shorthash_siphash24_BYTES];

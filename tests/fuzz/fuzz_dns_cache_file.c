@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * Any bytes as a saved cache: whatever of them is taken can be found under its own question, fits the limit, and
- * is saved and taken again as it is.
+ * Any bytes as a saved cache: whatever of them is taken can be found under its own question, fits
+ * the limit, and is saved and taken again as it is.
  */
 #include "proto/dns/cache.h"
 

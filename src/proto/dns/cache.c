@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * cache - see cache.h: for how long an answer may be served, and what has to go. Where entries lie and how they
- * are found is store.h's.
+ * cache - see cache.h: for how long an answer may be served, and what has to go. Where entries lie
+ * and how they are found is store.h's.
  */
 #include "base/count.h"
 #include "proto/dns/cache_internal.h"

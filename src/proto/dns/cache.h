@@ -1,12 +1,12 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * cache - answers by question: positive and negative (RFC 2308), counted down, kept a while beyond their end
- * (RFC 8767), bounded in bytes. One thread.
+ * cache - answers by question: positive and negative (RFC 2308), counted down, kept a while beyond
+ * their end (RFC 8767), bounded in bytes. One thread.
  *
- * All memory is reserved at the start and touched only where it is used. An entry is a header, the places of the
- * TTLs and the message with the question in it, in pieces of one slab (store.h). What is over goes first; then
- * what was asked for least recently, by segmented LRU: names asked for once cannot push out those asked for
- * often.
+ * All memory is reserved at the start and touched only where it is used. An entry is a header, the
+ * places of the TTLs and the message with the question in it, in pieces of one slab (store.h). What
+ * is over goes first; then what was asked for least recently, by segmented LRU: names asked for
+ * once cannot push out those asked for often.
  */
 #ifndef MF_DNS_CACHE_H
 #define MF_DNS_CACHE_H
@@ -19,10 +19,11 @@ struct mf_dns_cache_config {
 	uint64_t bytes;                          /* of everything; fixed at the start */
 	uint32_t ttl_min, ttl_max, negative_max; /* seconds; where they contradict, the least */
 	uint32_t stale; /* how long an answer may be served after its end, seconds; 0: not at all */
-	bool prefetch; /* ask again in the last tenth of its life, if it was asked for since it came */
+	bool prefetch;  /* ask again in the last tenth of its life, if asked for since it came */
 };
 
-/* What is said about an entry besides the answer. The resolver's; the cache keeps and returns it. */
+/* What is said about an entry besides the answer. The resolver's; the cache keeps and returns
+ * it. */
 struct mf_dns_entry_note {
 	uint32_t hop;  /* that the name belongs to */
 	uint32_t rule; /* of the profile, UINT32_MAX: none */
@@ -49,14 +50,15 @@ struct mf_dns_hit {
 	uint32_t age; /* seconds since it came */
 	uint32_t ttl; /* of the whole, as it came; after floor and ceiling */
 	bool stale;   /* its time is over, it may be served all the same */
-	/* Now is the time to ask again. Said once of what is about to end (prefetch); of what is stale every 30 s
-	 * (RFC 8767 5), and not while a failure lasts that mf_dns_cache_put was told of. */
+	/* Now is the time to ask again. Said once of what is about to end (prefetch); of what is
+	 * stale every 30 s (RFC 8767 5), and not while a failure lasts that mf_dns_cache_put was
+	 * told of. */
 	bool refresh;
 	struct mf_dns_entry_note *note; /* may be written */
 };
 
-/* `key` seeds the hash (a stranger must not choose collisions). NULL: out of memory, or too few bytes (64 KiB at
- * least). */
+/* `key` seeds the hash (a stranger must not choose collisions). NULL: out of memory, or too few
+ * bytes (64 KiB at least). */
 struct mf_dns_cache *mf_dns_cache_new(const struct mf_dns_cache_config *cfg, const uint8_t key[16]);
 void mf_dns_cache_free(struct mf_dns_cache *c);
 /* New limits but `bytes`; how long an answer lives is settled when it comes. */
@@ -65,12 +67,13 @@ void mf_dns_cache_configure(struct mf_dns_cache *c, const struct mf_dns_cache_co
 /* False: nothing that may be served. Counts hit, stale hit or miss. */
 bool mf_dns_cache_get(struct mf_dns_cache *c, const struct mf_dns_key *k, mf_nsec now,
 		      struct mf_dns_hit *hit);
-/* Keeps an answer (facts: of it) in place of an older one, with the question in lower case. What is cacheable
- * supersedes the older one even if it cannot be kept itself: its TTL is 0, it is malformed or longer than a
- * sixteenth of the cache, or its question is not `k`. A failure, for which `facts->cacheable` is false, is kept
- * for failed_for seconds, but 5 minutes at most (RFC 9520), unless an answer is there that may be served: that
- * one stays, and nobody is told to refresh it for so long. With failed_for 0 what is not cacheable is not kept.
- * `answer` is not of this cache. Returns true if it is kept. */
+/* Keeps an answer (facts: of it) in place of an older one, with the question in lower case. What is
+ * cacheable supersedes the older one even if it cannot be kept itself: its TTL is 0, it is
+ * malformed or longer than a sixteenth of the cache, or its question is not `k`. A failure, for
+ * which `facts->cacheable` is false, is kept for failed_for seconds, but 5 minutes at most (RFC
+ * 9520), unless an answer is there that may be served: that one stays, and nobody is told to
+ * refresh it for so long. With failed_for 0 what is not cacheable is not kept. `answer` is not of
+ * this cache. Returns true if it is kept. */
 bool mf_dns_cache_put(struct mf_dns_cache *c, const struct mf_dns_key *k, struct mf_span answer,
 		      const struct mf_dns_facts *facts, const struct mf_dns_entry_note *note,
 		      uint32_t failed_for, mf_nsec now);
@@ -78,8 +81,8 @@ bool mf_dns_cache_put(struct mf_dns_cache *c, const struct mf_dns_key *k, struct
 uint32_t mf_dns_cache_flush_name(struct mf_dns_cache *c, const struct mf_dns_name *name, bool below);
 uint32_t mf_dns_cache_flush(struct mf_dns_cache *c);
 
-/* For `show dns-cache`: the entry in a slot, 0 .. slots - 1; false: none there, or it is gone. An entry stays in its
- * slot. msg is valid until the next call. */
+/* For `show dns-cache`: the entry in a slot, 0 .. slots - 1; false: none there, or it is gone. An
+ * entry stays in its slot. msg is valid until the next call. */
 struct mf_dns_entry_info {
 	struct mf_dns_name name;
 	uint16_t type, rcode;
@@ -93,12 +96,13 @@ uint32_t mf_dns_cache_slots(const struct mf_dns_cache *c);
 bool mf_dns_cache_info(const struct mf_dns_cache *c, uint32_t slot, mf_nsec now,
 		       struct mf_dns_entry_info *out);
 
-/* Over a restart: as bytes that mf_dns_cache_load takes back, the most popular first. Times are of a wall clock
- * (`wall`: seconds since 1970), so that what ended meanwhile is stale or gone.
- * save returns how many bytes it wants; it has written only if that is at most `cap`. Failures are not saved.
- * load: untrusted bytes; takes what is sound and fits beside what is there, a damaged entry ends it. Notes are
- * reset: hop 0, so the resolver looks at them anew. MF_E_MALFORMED: it is no such file; MF_E_RANGE: it was saved
- * later than `wall`, so nobody knows how old it is. Nothing was taken then. */
+/* Over a restart: as bytes that mf_dns_cache_load takes back, the most popular first. Times are of
+ * a wall clock (`wall`: seconds since 1970), so that what ended meanwhile is stale or gone. save
+ * returns how many bytes it wants; it has written only if that is at most `cap`. Failures are not
+ * saved. load: untrusted bytes; takes what is sound and fits beside what is there, a damaged entry
+ * ends it. Notes are reset: hop 0, so the resolver looks at them anew. MF_E_MALFORMED: it is no
+ * such file; MF_E_RANGE: it was saved later than `wall`, so nobody knows how old it is. Nothing was
+ * taken then. */
 size_t mf_dns_cache_save(const struct mf_dns_cache *c, uint8_t *out, size_t cap, mf_nsec now,
 			 uint64_t wall);
 MF_MUST_CHECK mf_err mf_dns_cache_load(struct mf_dns_cache *c, struct mf_span in, mf_nsec now,

@@ -1,12 +1,13 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * cache_file - the cache as bytes that outlive the program. What is read back is as untrusted as an answer, and
- * goes the same way: whatever can be found in the message is not taken from elsewhere.
+ * cache_file - the cache as bytes that outlive the program. What is read back is as untrusted as an
+ * answer, and goes the same way: whatever can be found in the message is not taken from elsewhere.
  *
  *   file:  "mfdns" 0 version(2)   wall(8)   entry ...
  *   entry: length(2) flags(1) 0(1) age(4)   message
  *
- * Numbers are big-endian; wall: when it was saved, seconds since 1970; age: since the answer came, seconds.
+ * Numbers are big-endian; wall: when it was saved, seconds since 1970; age: since the answer came,
+ * seconds.
  */
 #include "base/cursor.h"
 #include "proto/dns/cache_internal.h"

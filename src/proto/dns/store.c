@@ -29,8 +29,8 @@ static size_t scratch_bytes(const struct mf_dns_store *s)
 	return mf_round_up(TTLS_BYTES + s->msg_max + MF_DNS_PIECE_DATA, MF_CACHE_LINE);
 }
 
-/* As many pieces as fit, with a place in the heap for each, and about one bucket for two: that is what a common
- * answer takes. Number 0 is none. */
+/* As many pieces as fit, with a place in the heap for each, and about one bucket for two: that is
+ * what a common answer takes. Number 0 is none. */
 static void choose_sizes(struct mf_dns_store *s, size_t bytes)
 {
 	size_t each = MF_DNS_PIECE + sizeof(*s->heap), n, buckets = 1;
@@ -170,7 +170,8 @@ uint32_t mf_dns_store_hash(const struct mf_dns_store *s, const struct mf_dns_key
 	return (uint32_t)mf_siphash13(s->key, kind, k->name->b, k->name->n);
 }
 
-/* The question of a message that is kept has no pointer, and no name begins another: each ends with the root. */
+/* The question of a message that is kept has no pointer, and no name begins another: each ends with
+ * the root. */
 static bool asks(struct mf_span msg, const struct mf_dns_key *k)
 {
 	const uint8_t *at = msg.p + MF_DNS_HEADER;

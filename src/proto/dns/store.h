@@ -1,15 +1,17 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * store - where the cache keeps its entries: found by a hash, in the order in which they were asked for, and in
- * the order in which they end. It knows the question of an entry, and of time only which of two is earlier.
+ * store - where the cache keeps its entries: found by a hash, in the order in which they were asked
+ * for, and in the order in which they end. It knows the question of an entry, and of time only
+ * which of two is earlier.
  *
- * Memory is one slab of pieces of 128 bytes. An entry is a head with what is said about it and its first bytes,
- * and as many pieces behind it as it needs; pieces of different entries mix, so no room is ever lost between
- * them, and what is to go is decided by use alone. To be read, an entry is put together in one place.
+ * Memory is one slab of pieces of 128 bytes. An entry is a head with what is said about it and its
+ * first bytes, and as many pieces behind it as it needs; pieces of different entries mix, so no
+ * room is ever lost between them, and what is to go is decided by use alone. To be read, an entry
+ * is put together in one place.
  *
- * Order of use is a segmented LRU (Karedla et al. 1994): what is new waits on probation, what is asked for there
- * becomes protected; from a protected part that is too large the least recent go back on probation. Order of
- * ends is a heap.
+ * Order of use is a segmented LRU (Karedla et al. 1994): what is new waits on probation, what is
+ * asked for there becomes protected; from a protected part that is too large the least recent go
+ * back on probation. Order of ends is a heap.
  */
 #ifndef MF_DNS_STORE_H
 #define MF_DNS_STORE_H
@@ -74,13 +76,13 @@ uint32_t mf_dns_store_hash(const struct mf_dns_store *s, const struct mf_dns_key
 struct mf_dns_entry *mf_dns_store_find(const struct mf_dns_store *s, const struct mf_dns_key *k,
 				       uint32_t hash);
 
-/* Where a message of msg_max bytes can be written that is to be added. The next find, read or add overwrites
- * it. */
+/* Where a message of msg_max bytes can be written that is to be added. The next find, read or add
+ * overwrites it. */
 uint8_t *mf_dns_store_space(const struct mf_dns_store *s);
 /* Would an entry of that size fit now? */
 bool mf_dns_store_fits(const struct mf_dns_store *s, size_t n_msg, size_t n_ttls);
-/* Adds it at the newest end of its segment, or the oldest; `kept` is in mf_dns_store_space. It fits (asserted), and
- * its question is not there. */
+/* Adds it at the newest end of its segment, or the oldest; `kept` is in mf_dns_store_space. It fits
+ * (asserted), and its question is not there. */
 struct mf_dns_entry *mf_dns_store_add(struct mf_dns_store *s, const struct mf_dns_entry *init,
 				      const struct mf_dns_kept *kept, bool newest);
 void mf_dns_store_remove(struct mf_dns_store *s, struct mf_dns_entry *e);
@@ -105,11 +107,13 @@ static inline struct mf_span mf_dns_store_msg(const struct mf_dns_store *s,
 
 /* The entry of which piece n is the head, 1 .. n_made; NULL: of none. */
 struct mf_dns_entry *mf_dns_store_at(const struct mf_dns_store *s, uint32_t n);
-/* The next in order of use, the most recent of a segment first; NULL: that was all. `e` NULL: the first. */
+/* The next in order of use, the most recent of a segment first; NULL: that was all. `e` NULL: the
+ * first. */
 struct mf_dns_entry *mf_dns_store_next(const struct mf_dns_store *s, enum mf_dns_segment segment,
 				       const struct mf_dns_entry *e);
 
-/* Earlier on a clock of which only differences matter, so that something may have begun before it did. */
+/* Earlier on a clock of which only differences matter, so that something may have begun before it
+ * did. */
 static inline bool mf_dns_earlier(mf_nsec a, mf_nsec b)
 {
 	return (int64_t)(a - b) < 0;

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * siphash - the example of the paper, its appendix A, and the empty message; for SipHash-1-3 what CPython 3.11
- * makes of bytes objects.
+ * siphash - the example of the paper, its appendix A, and the empty message; for SipHash-1-3 what
+ * CPython 3.11 makes of bytes objects.
  */
 #include "vectors.h"
 

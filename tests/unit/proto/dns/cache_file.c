@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * The cache over a restart: as old as it is, in the same order, and from damaged files what is sound.
+ * The cache over a restart: as old as it is, in the same order, and from damaged files what is
+ * sound.
  */
 #include "cached.h"
 

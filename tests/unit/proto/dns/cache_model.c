@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * The cache against a model that looks at every entry each time: what is found, for how long, what has to go,
- * and that the books of the store agree.
+ * The cache against a model that looks at every entry each time: what is found, for how long, what
+ * has to go, and that the books of the store agree.
  */
 #include "cached.h"
 
@@ -356,7 +356,8 @@ static void compare_all(void)
 	assert_memory_equal(mf_dns_cache_counters(model.c), &model.count, sizeof(model.count));
 }
 
-/* The heap is one, and each entry knows its place; lists lead both ways; every piece is somewhere. */
+/* The heap is one, and each entry knows its place; lists lead both ways; every piece is
+ * somewhere. */
 static void check_books(const struct mf_dns_store *s)
 {
 	uint32_t n = 0;
