@@ -23,7 +23,7 @@ static bool may_be_address(struct mf_text_span s)
 
 /* An address or prefix, also with ",no-resolve" behind it, a zone (fe80::1%lo0), or, left out, a
  * port. */
-enum found { NOTHING, ADDRESS, PREFIX, WITH_PORT };
+enum found { NOTHING, ADDRESS, PREFIX, WITH_PORT, BAD_ADDRESS, BAD_LENGTH };
 
 static enum found read_prefix(struct mf_text_span s, struct mf_prefix *p)
 {
@@ -42,9 +42,15 @@ static enum found read_prefix(struct mf_text_span s, struct mf_prefix *p)
 	extra = strchr(text, '%');
 	if (extra && strchr(text, ':'))
 		*extra = '\0';
-	if (mf_prefix_parse(p, text) != MF_OK)
-		return NOTHING;
-	return strchr(text, '/') ? PREFIX : ADDRESS;
+	if (mf_prefix_parse(p, text) == MF_OK)
+		return strchr(text, '/') ? PREFIX : ADDRESS;
+	extra = strchr(text, '/');
+	if (!extra || strspn(extra + 1, "0123456789") != strlen(extra + 1))
+		return NOTHING; /* perhaps a path */
+	*extra = '\0';
+	if (mf_prefix_parse(p, text) == MF_OK)
+		return BAD_LENGTH;
+	return strspn(text, "0123456789.") == strlen(text) ? BAD_ADDRESS : NOTHING;
 }
 
 /* Where names of a hosts file lead that are to lead nowhere: 0/8, 127/8, ::, ::1. Others are
@@ -84,6 +90,10 @@ bool mf_list_hosts(struct mf_list_line *l, struct mf_text_span s)
 		return false;
 	if (found == WITH_PORT) {
 		mf_list_leave_out(l);
+	} else if (found == BAD_ADDRESS) {
+		mf_list_wrong(l, "not a prefix");
+	} else if (found == BAD_LENGTH) {
+		mf_list_wrong(l, "no prefix has that length");
 	} else if (mf_list_ends(s)) {
 		mf_list_take_prefix(l, &p);
 	} else if (found == PREFIX) {
@@ -153,13 +163,15 @@ static bool is_hash(char c)
 
 void mf_list_plain(struct mf_list_line *l, struct mf_text_span s)
 {
-	struct mf_text_span word = mf_list_word(&s), name = mf_list_cut(&word, is_hash);
+	struct mf_text_span word = mf_list_word(&s), rest = word;
+	struct mf_text_span name = mf_list_cut(&rest, is_hash);
+	bool comment = name.n < word.n;
 
-	if (word.n && strchr("#@?$%", word.p[0]))
+	if (rest.n && strchr("#@?$%", rest.p[0]))
 		mf_list_leave_out(l); /* example.com##.banner */
 	else if (is_rule(name) && (l->adblock || memchr(name.p, '/', name.n)))
 		mf_list_leave_out(l); /* example.com/path, &banner= */
-	else if (!only_attributes(s))
+	else if (!comment && !only_attributes(s))
 		mf_list_wrong(l, "more than one name");
 	else
 		mf_list_take(l, MF_DOMAIN_BELOW, name, false);
