@@ -33,6 +33,7 @@ struct server {
 	uint32_t failures;      /* in a row */
 	mf_nsec backoff, until; /* until: left alone so long; 0: healthy */
 	bool measured;          /* a try is open that measures it */
+	mf_nsec last;           /* when it was asked last */
 	uint64_t asked, answered, failed;
 	enum mf_transport_error last_error;
 	struct mf_log_limit limit;
@@ -81,8 +82,9 @@ struct mf_upstream {
 
 /* ---- What is known of a server --------------------------------------------------------------------- */
 
-/* RFC 6298 2, without the granularity of a clock. */
-static void learn(struct server *s, mf_nsec latency)
+/* RFC 6298 2, without the granularity of a clock. `gain`: an eighth as usual, or a half for what comes rarely. */
+enum gain { EIGHTH = 8, HALF = 2 };
+static void learn(struct server *s, mf_nsec latency, enum gain gain)
 {
 	mf_nsec off = latency > s->usual ? latency - s->usual : s->usual - latency;
 
@@ -93,7 +95,7 @@ static void learn(struct server *s, mf_nsec latency)
 		return;
 	}
 	s->varies += off / 4 - s->varies / 4;
-	s->usual += latency / 8 - s->usual / 8;
+	s->usual += latency / gain - s->usual / gain;
 	s->usual += !s->usual;
 }
 
@@ -190,23 +192,31 @@ static bool any_known(const struct mf_upstream *u)
 	return false;
 }
 
-/* A server of which something is to be found out, though the question does not need it; NULL: none. */
+/* Is there something to be found out about it at once? Whether it is well again, whether its last failure was more
+ * than chance, how fast it is. */
+static bool is_open_question(const struct server *s, bool known, mf_nsec now)
+{
+	if (s->until)
+		return now >= s->until;
+	return s->failures || (known && !s->usual);
+}
+
+/* A server to ask though the question does not need it; NULL: none. */
 static struct server *to_measure(struct mf_upstream *u, uint8_t without, mf_nsec now)
 {
-	bool known = any_known(u);
-	struct server *s;
+	bool known = any_known(u), any = known && !(mf_rng_u32(&u->env.rng) % MEASURE_ONE_IN);
+	struct server *s, *found = NULL;
 
 	for (unsigned i = 0; i < u->n; i++) {
 		s = &u->server[i];
 		if (without >> i & 1 || s->measured || !s->desc.n_addrs)
 			continue;
-		if (s->until ? now >= s->until : known && !s->usual)
+		if (is_open_question(s, known, now))
 			return s;
+		if (any && !s->until && (!found || s->last < found->last))
+			found = s;
 	}
-	if (mf_rng_u32(&u->env.rng) % MEASURE_ONE_IN)
-		return NULL;
-	s = best(u, without);
-	return s && !s->until && !s->measured ? s : NULL;
+	return found;
 }
 
 /* ---- Tries ----------------------------------------------------------------------------------------- */
@@ -229,6 +239,7 @@ static bool try_server(struct mf_upstream_ask *q, struct server *s, mf_nsec now)
 		return false;
 	}
 	q->open |= (uint8_t)(1u << i);
+	s->last = now;
 	mf_count(&s->asked, 1);
 	return true;
 }
@@ -328,7 +339,8 @@ static void judge_losers(struct mf_upstream_ask *q, mf_nsec now)
 		mf_nsec silent = now - q->try[i].ask.asked;
 
 		if ((q->open & ~q->measuring) >> i & 1 && silent >= race_after(u, s)) {
-			learn(s, silent);
+			if (s->usual)
+				learn(s, silent, EIGHTH);
 			failed(u, s, MF_TRANSPORT_TIMEOUT, now);
 		} else if (q->bad >> i & 1) {
 			blame(u, s, now);
@@ -409,7 +421,7 @@ static bool judge(struct mf_upstream_ask *q, unsigned i, const struct mf_upstrea
 		return false;
 	}
 	mf_count(&s->answered, 1);
-	learn(s, r->latency);
+	learn(s, r->latency, q->measuring >> i & 1 ? HALF : EIGHTH);
 	if (is_bad(r->answer)) {
 		q->bad |= (uint8_t)(1u << i);
 		return false;
@@ -500,7 +512,7 @@ struct mf_upstream_ask *mf_upstream_ask(struct mf_upstream *u, const struct mf_d
 	if (try_next(q, now))
 		measure(q, now);
 	else if (q->tried)
-		mf_timer_arm(&u->wheel, &q->timer, now); /* all are full: it ends with the next run */
+		mf_timer_arm(&u->wheel, &q->timer, 0); /* all are full: it ends with the next run */
 	u->env.wake(u->env.ctx);
 	return q;
 }

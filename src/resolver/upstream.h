@@ -9,9 +9,10 @@
  * an answer is passed on if no server has a better one.
  *
  * A server that fails three times in a row is left alone for a second, then two, up to a minute, and
- * proves itself with a question of its own time: now and then a question is asked of one server more
- * than it needs, of one that may be well again, of one whose latency is not known, or, with 3 in
- * 100, of the second best, so that figures stay true. Nobody waits for those answers.
+ * proves itself with a question while nobody waits for it: now and then a question is asked of one
+ * server more than it needs. That is one that may be well again, one that has just failed, one whose
+ * latency is not known, or, with 3 in 100, the one that has not been asked for longest, so that all
+ * figures stay true.
  *
  * One thread: the worker's.
  */

@@ -82,7 +82,7 @@ static void lab_end(void)
 }
 
 /* With a server at each address, and a transport for them all. */
-static void lab_open(enum mf_dns_scheme scheme, const char *a, const char *b)
+static inline void lab_open(enum mf_dns_scheme scheme, const char *a, const char *b)
 {
 	lab.server = (struct mf_dns_server){ .text = a, .scheme = (uint8_t)scheme };
 	lab.server.addr[lab.server.n_addrs++] = fakedns_add(&lab.far, a)->addr;
@@ -92,7 +92,7 @@ static void lab_open(enum mf_dns_scheme scheme, const char *a, const char *b)
 	assert_non_null(lab.t);
 }
 
-static void lab_close(void)
+static inline void lab_close(void)
 {
 	mf_transport_free(lab.t);
 	lab_end();
@@ -123,7 +123,8 @@ static inline void lab_advance(mf_nsec by)
 	lab_settle();
 }
 
-static void lab_done(struct mf_ask *a, enum mf_transport_error err, struct mf_span answer, mf_nsec now)
+static inline void lab_done(struct mf_ask *a, enum mf_transport_error err, struct mf_span answer,
+			    mf_nsec now)
 {
 	struct lab_ask *x = MF_CONTAINER_OF(a, struct lab_ask, ask);
 
