@@ -97,8 +97,7 @@ static struct mf_yaml *new_node(struct reader *r, enum mf_yaml_type type, yaml_m
 	node->pos = pos_of(r, mark);
 	if (++r->nodes > MF_YAML_MAX_NODES) {
 		mf_config_error(r->errs, node->pos,
-				"more than %d values; put long lists into files",
-				MF_YAML_MAX_NODES);
+				"more than %d values; put long lists into files", MF_YAML_MAX_NODES);
 		r->stop = r->broken = true;
 	}
 	if (!parent) {
