@@ -16,12 +16,19 @@ enum {
 	GONE = '*',        /* instead of a name's first byte: is not to be in the table */
 	STEP = 1 << 16     /* bytes by which a bag grows, at least */
 };
+/* No label is empty, so that there are no more than MF_DOMAIN_LABELS_MAX. */
 static bool is_host_name(const char *name, size_t n)
 {
-	for (size_t i = 0; i < n; i++)
+	char before = '.';
+
+	for (size_t i = 0; i < n; i++) {
 		if (mf_domain_symbol[(uint8_t)name[i]] == MF_DOMAIN_OTHER)
 			return false;
-	return n > 0 && n <= MF_DOMAIN_NAME_MAX;
+		if (name[i] == '.' && before == '.')
+			return false;
+		before = name[i];
+	}
+	return before != '.' && n <= MF_DOMAIN_NAME_MAX;
 }
 
 mf_err mf_domain_bag_add(struct mf_domain_bag *bag, const char *name, size_t n)

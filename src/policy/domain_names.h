@@ -57,8 +57,8 @@ struct mf_domain_bag {
 	size_t len, cap;
 	uint32_t n;
 };
-/* Letters in lower case, digits, hyphens, underscores and dots, without checking where the dots
- * are. MF_E_MALFORMED (another byte, or the length), MF_E_FULL, MF_E_NO_MEMORY. */
+/* Letters in lower case, digits, hyphens and underscores, with dots between. MF_E_MALFORMED (another
+ * byte, an empty label, the length), MF_E_FULL, MF_E_NO_MEMORY. */
 MF_MUST_CHECK mf_err mf_domain_bag_add(struct mf_domain_bag *bag, const char *name, size_t n);
 void mf_domain_bag_fini(struct mf_domain_bag *bag);
 

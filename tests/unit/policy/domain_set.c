@@ -173,6 +173,9 @@ static void test_refused(void **state)
 	refused(MF_DOMAIN_BELOW, "", MF_E_MALFORMED, "name: malformed input");
 	refused(MF_DOMAIN_BELOW, "Example.com", MF_E_MALFORMED, "name: malformed input");
 	refused(MF_DOMAIN_FULL, "exa mple.com", MF_E_MALFORMED, "name: malformed input");
+	refused(MF_DOMAIN_BELOW, ".example.com", MF_E_MALFORMED, "name: malformed input");
+	refused(MF_DOMAIN_FULL, "example..com", MF_E_MALFORMED, "name: malformed input");
+	refused(MF_DOMAIN_FULL, "example.com.", MF_E_MALFORMED, "name: malformed input");
 	refused(MF_DOMAIN_KEYWORD, "", MF_E_MALFORMED, "word: malformed input");
 	refused(MF_DOMAIN_REGEXP, "", MF_E_MALFORMED, "regular expression: is empty");
 	refused(MF_DOMAIN_REGEXP, "a(b", MF_E_MALFORMED,
