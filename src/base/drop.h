@@ -62,6 +62,7 @@
 	X(FRAGMENT_INVALID, "a fragment of impossible length or place")                       \
 	X(FRAGMENT_TIMEOUT, "fragments whose rest did not come in 30 s")                      \
 	X(FRAGMENT_FULL, "too many datagrams wait for fragments")                             \
+	X(DNS_FRAGMENT, "a question about a name, in fragments")                              \
 	X(HANDOFF_FULL, "the queue to the worker that has the session is full")               \
 	X(OWN_QUEUE_FULL, "too much waits to be read at a port of our own inside a VPN")      \
 	/* host stack: TCP */                                                                 \
