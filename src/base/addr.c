@@ -17,6 +17,29 @@ bool mf_endpoint_equal(const struct mf_endpoint *a, const struct mf_endpoint *b)
 	return a->port == b->port && a->scope_id == b->scope_id && mf_addr_equal(&a->addr, &b->addr);
 }
 
+static bool ip4_is_private(const uint8_t *b)
+{
+	return b[0] == 0 || b[0] == 10 || b[0] == 127 || (b[0] == 100 && (b[1] & 0xc0) == 64) ||
+	       (b[0] == 169 && b[1] == 254) || (b[0] == 172 && (b[1] & 0xf0) == 16) ||
+	       (b[0] == 192 && b[1] == 168);
+}
+
+/* "::", "::1", "fc00::/7", "fe80::/10", and IPv4 addresses in disguise. */
+static bool ip6_is_private(const uint8_t *b)
+{
+	static const uint8_t zero[15], mapped[12] = { [10] = 0xff, [11] = 0xff };
+
+	if (memcmp(b, mapped, sizeof(mapped)) == 0)
+		return ip4_is_private(b + 12);
+	return (b[0] & 0xfe) == 0xfc || (b[0] == 0xfe && (b[1] & 0xc0) == 0x80) ||
+	       (memcmp(b, zero, sizeof(zero)) == 0 && b[15] <= 1);
+}
+
+bool mf_addr_is_private(const struct mf_addr *a)
+{
+	return a->family == MF_AF_IP4 ? ip4_is_private(a->b) : ip6_is_private(a->b);
+}
+
 struct mf_prefix mf_prefix_mask(struct mf_prefix p)
 {
 	size_t whole = p.len / 8, n = mf_addr_len(&p.addr);

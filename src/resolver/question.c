@@ -19,6 +19,12 @@ mf_err mf_questions_init(struct mf_resolver *r)
 	return MF_OK;
 }
 
+uint64_t mf_resolver_bytes(void)
+{
+	return sizeof(struct mf_resolver) + QUESTIONS * sizeof(struct mf_question) +
+	       WAITERS * sizeof(struct mf_waiter);
+}
+
 void mf_questions_fini(struct mf_resolver *r)
 {
 	free(r->question);

@@ -91,6 +91,8 @@ struct mf_resolver *mf_resolver_new(const struct mf_resolver_port *port, struct 
 				    struct mf_tls_context *tls, const struct mf_rng *rng,
 				    mf_nsec now);
 void mf_resolver_free(struct mf_resolver *r);
+/* Bytes of one besides its cache, when all questions are open. */
+uint64_t mf_resolver_bytes(void);
 /* A new configuration: open questions are asked under the new rules, learned routes are judged anew, cached answers that belong elsewhere now are not served. NULL: no DNS, everything is refused. */
 MF_MUST_CHECK mf_err mf_resolver_configure(struct mf_resolver *r,
 					   const struct mf_resolver_config *cfg, mf_nsec now);

@@ -10,8 +10,8 @@
 #include "resolver/resolver.h"
 
 enum {
-	QUESTIONS = 2048,      /* different ones that may be open */
-	WAITERS = 4096,        /* clients that wait for them */
+	QUESTIONS = 1024,      /* different ones that may be open */
+	WAITERS = 2048,        /* clients that wait for them */
 	CLIENT_BUCKETS = 1024, /* a client's open questions are counted by a hash of its address */
 	GROUPS_MAX = 16,       /* interfaces through which names are asked */
 	LOOKUPS = 64,          /* of our own, at a time */
@@ -177,8 +177,6 @@ size_t mf_local_answer(struct mf_resolver *r, struct mf_span msg, const struct m
 		       uint8_t *out, size_t cap);
 /* True if mf_local_answer would answer A of it. */
 bool mf_local_knows(const struct mf_resolver *r, const struct mf_dns_name *name);
-/* Is it an address that no public name should have: RFC 1918, loopback, link-local, ULA and such? */
-bool mf_addr_is_private(const struct mf_addr *a);
 /* May answers for this name have such addresses? */
 bool mf_local_may_be_private(const struct mf_resolver *r, const struct mf_dns_name *name);
 
