@@ -11,6 +11,9 @@
  * so. Never goes back. Any thread. */
 mf_nsec mf_clock_now(void);
 
+/* Lets this thread rest for so long; a signal may end it before. */
+void mf_clock_sleep(mf_nsec t);
+
 /* Wall clock since 1970 (UTC, without leap seconds): for TAI64N and logs, never for deadlines. */
 struct mf_wall {
 	int64_t sec;

@@ -18,6 +18,13 @@ mf_nsec mf_clock_now(void)
 	return (mf_nsec)ts.tv_sec * MF_SEC + (mf_nsec)ts.tv_nsec;
 }
 
+void mf_clock_sleep(mf_nsec t)
+{
+	struct timespec ts = { .tv_sec = (time_t)(t / MF_SEC), .tv_nsec = (long)(t % MF_SEC) };
+
+	(void)nanosleep(&ts, NULL);
+}
+
 struct mf_wall mf_clock_wall(void)
 {
 	struct timespec ts;
