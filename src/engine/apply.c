@@ -234,12 +234,15 @@ static void fill(const struct mf_engine *e, struct mf_snapshot *s, const struct 
 	s->host.tunnel4 = e->tunnel4;
 	s->host.tunnel6 = e->tunnel6;
 	s->staged_max = e->staged_max;
+	mf_steering_fill(e, s);
 	s->hop[MF_HOP_ID_DROP].kind = MF_HOP_DROP;
 	strcpy(s->hop[MF_HOP_ID_DROP].name, "drop");
 	s->hop[MF_HOP_ID_REJECT].kind = MF_HOP_REJECT;
 	strcpy(s->hop[MF_HOP_ID_REJECT].name, "reject");
 	s->hop[MF_HOP_ID_DIRECT].kind = MF_HOP_SESSION;
 	strcpy(s->hop[MF_HOP_ID_DIRECT].name, "direct");
+	s->hop[MF_HOP_ID_DNS].kind = MF_HOP_SESSION;
+	strcpy(s->hop[MF_HOP_ID_DNS].name, "dns");
 	for (uint32_t i = 0; i < e->n_ifaces; i++) {
 		const struct mf_iface *f = e->ifaces[i];
 		struct mf_next_hop *h = &s->hop[f->wg.hop];
@@ -280,6 +283,7 @@ void mf_publish(struct mf_engine *e, struct mf_snapshot *s, struct mf_route_tabl
 struct prepared {
 	struct mf_route_table *routes;
 	struct mf_snapshot *snap[2];
+	struct mf_steering *steering;
 	uint32_t n_old; /* interfaces from here on are new */
 	struct {
 		struct mf_iface *iface;
@@ -370,6 +374,19 @@ static mf_err prepare_ifaces(struct mf_engine *e, const struct mf_config *cfg, s
 	return MF_OK;
 }
 
+static mf_err prepare_steering(struct mf_engine *e, const struct mf_config *cfg, struct prepared *p,
+			       struct mf_errbuf *eb)
+{
+	uint32_t *hop_of = calloc(cfg->n_interfaces + 1, sizeof(*hop_of));
+
+	for (uint32_t i = 0; hop_of && i < cfg->n_interfaces; i++)
+		hop_of[i] = p->ifaces[i].iface->wg.hop;
+	p->steering = hop_of ? mf_steering_new(e, cfg, p->routes, hop_of) : NULL;
+	free(hop_of);
+	return p->steering ? MF_OK
+			   : mf_fail(eb, MF_E_NO_MEMORY, "routes of names: not enough memory");
+}
+
 static mf_err prepare_snapshots(struct mf_engine *e, struct prepared *p, struct mf_errbuf *eb)
 {
 	p->snap[0] = mf_snapshot_new(e);
@@ -385,6 +402,7 @@ static void undo(struct mf_engine *e, const struct mf_config *cfg, struct prepar
 	while (e->n_ifaces > p->n_old)
 		remove_iface(e, e->n_ifaces - 1);
 	mf_route_table_free(p->routes);
+	mf_steering_free(p->steering);
 	free(p->snap[0]);
 	free(p->snap[1]);
 }
@@ -435,8 +453,10 @@ static void settle(struct mf_engine *e, const struct mf_config *cfg, const struc
 static mf_err commit(struct mf_engine *e, const struct mf_config *cfg, struct prepared *p,
 		     struct mf_apply_report *r, struct mf_errbuf *eb)
 {
+	struct mf_steering *old = e->steering;
 	mf_err err = MF_OK, one;
 
+	e->steering = p->steering;
 	e->tunnel4 = first_of(&cfg->tunnel.addresses, MF_AF_IP4);
 	e->tunnel6 = first_of(&cfg->tunnel.addresses, MF_AF_IP6);
 	e->tunnel_mtu = cfg->tunnel.mtu;
@@ -458,6 +478,7 @@ static mf_err commit(struct mf_engine *e, const struct mf_config *cfg, struct pr
 	settle(e, cfg, p, r);
 	/* Again: the interfaces that went are out of the snapshot now. */
 	mf_publish(e, p->snap[1], p->routes);
+	mf_steering_retire(e, old);
 	mf_sessions_drop_strays(e);
 	for (uint32_t i = 0; i < cfg->n_interfaces; i++)
 		mf_slot_put(e, p->ifaces[i].slot);
@@ -481,6 +502,8 @@ mf_err mf_engine_apply(struct mf_engine *e, const struct mf_config *cfg, mf_nsec
 	err = prepare_ifaces(e, cfg, &p, eb);
 	if (!err)
 		err = prepare_routes(e, cfg, &p, eb);
+	if (!err)
+		err = prepare_steering(e, cfg, &p, eb);
 	if (!err)
 		err = prepare_snapshots(e, &p, eb);
 	if (err) {

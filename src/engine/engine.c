@@ -25,7 +25,7 @@ enum {
  * for everything else. */
 static mf_err share(const struct mf_engine *e, uint32_t *small, uint32_t *large, struct mf_errbuf *eb)
 {
-	uint64_t taken = mf_sessions_bytes(e), memory = e->options.memory;
+	uint64_t taken = mf_sessions_bytes(e) + mf_dns_bytes(e), memory = e->options.memory;
 	uint64_t left = memory > taken ? memory - taken : 0;
 	size_t per_large = mf_pkt_pool_bytes(0, 256) / 256,
 	       per_small = mf_pkt_pool_bytes(4096, 0) / 4096;
@@ -150,6 +150,8 @@ mf_err mf_engine_new(struct mf_engine **out, const struct mf_engine_options *o,
 		if (!e->workers[i])
 			goto no_memory;
 	}
+	if (mf_dns_init(e, now))
+		goto no_memory;
 	e->routes = mf_route_table_new(NULL);
 	snap = mf_snapshot_new(e);
 	if (!e->routes || !snap)
@@ -181,6 +183,8 @@ static void end_sessions(struct mf_worker *w)
 {
 	mf_host_begin(w->stack, w->graph.now);
 	mf_host_close_all(w->stack);
+	mf_dns_close(w->dns); /* it has asked through sessions of its own */
+	w->dns = NULL;
 	mf_graph_drain(&w->graph);
 	mf_host_free(w->stack);
 	w->stack = NULL;
@@ -230,6 +234,7 @@ void mf_engine_free(struct mf_engine *e)
 	mf_reclaim_flush(&e->reclaim);
 	for (unsigned i = 0; i < e->n_workers; i++)
 		free_worker(e->workers[i]);
+	mf_dns_fini(e);
 	mf_owners_free(e->owners);
 	mf_sources_free(e->sources);
 	mf_ring_free(e->events);
@@ -310,7 +315,7 @@ uint64_t mf_engine_memory(const struct mf_engine *e)
 	if (share(e, &small, &large, NULL))
 		return 0;
 	return (uint64_t)e->n_workers * (mf_pkt_pool_bytes(small, large) + sizeof(struct mf_worker)) +
-	       mf_sessions_bytes(e) + mf_lpm_bytes(e->snap->routes4) +
+	       mf_sessions_bytes(e) + mf_dns_bytes(e) + mf_lpm_bytes(e->snap->routes4) +
 	       mf_lpm_bytes(e->snap->routes6) + mf_lpm_rib_bytes(e->snap->routes4) +
 	       mf_lpm_rib_bytes(e->snap->routes6);
 }
@@ -336,6 +341,9 @@ void mf_engine_why(struct mf_engine *e, const struct mf_addr *dst, struct mf_why
 	struct mf_route_origin origin = { 0 };
 	uint32_t id = mf_route_table_explain(e->routes, dst, &out->route, &origin);
 
+	out->learned = mf_learned_find(e->learned, dst, &out->name) && !out->name.overridden;
+	if (out->learned)
+		id = out->name.hop;
 	out->hop = &e->snap->hop[id];
 	out->where = (struct mf_config_pos){ .file = origin.file, .line = origin.line };
 	out->rule = id ? origin.rule : UINT32_MAX;

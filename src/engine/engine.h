@@ -16,6 +16,7 @@
 #include "graph/port.h"
 #include "graph/trace.h"
 #include "host/host.h"
+#include "nodes/dns.h"
 #include "nodes/worker.h"
 #include "policy/route.h"
 #include "proto/wg/wg.h"
@@ -40,6 +41,9 @@ struct mf_engine_host {
 	void (*resolve)(void *ctx, const char *name, uint16_t port, uint64_t tag);
 	void (*wake_control)(void *ctx);                /* any worker */
 	void (*wake_worker)(void *ctx, unsigned index); /* any thread */
+	/* Lets a worker whose thread runs get on with its orders for a moment (some microseconds); false: it has
+	 * no thread now, and the engine does its work itself. NULL: there are no threads. */
+	bool (*wait_worker)(void *ctx, unsigned index);
 };
 
 struct mf_engine_options {
@@ -51,6 +55,10 @@ struct mf_engine_options {
 	const char *aead;          /* back-end, NULL: the best */
 	uint32_t mark;             /* SO_MARK of interfaces that have no fwmark of their own */
 	bool merge_tcp, merge_udp; /* what may be merged on the way to the TUN */
+	/* Of the DNS server and learned routes, 0: the defaults; they are part of `memory`. */
+	uint64_t dns_cache;
+	uint32_t learned;
+	struct mf_tls_context *tls; /* for encrypted DNS servers, the caller's; NULL: they cannot be asked */
 	uint32_t default_mtu; /* of interfaces that have none in the profile, and of the TUN if it has none */
 };
 
@@ -92,6 +100,22 @@ MF_MUST_CHECK mf_err mf_engine_peer_set(struct mf_engine *e, struct mf_wg_device
  * wants to be called again, MF_NEVER if only events matter. Call it after wake_control, too. */
 mf_nsec mf_engine_control(struct mf_engine *e, mf_nsec now);
 
+/* The domain set of this name as it has been read, with what stands in the profile itself (the engine's from now on, also after an error;
+ * NULL: only what stands in the profile). The next mf_engine_apply puts it in force. MF_E_NO_MEMORY: nothing has changed. */
+MF_MUST_CHECK mf_err mf_engine_set_domains(struct mf_engine *e, const char *name,
+					   struct mf_domain_set *set);
+/* The set in force, NULL: none of this name. */
+const struct mf_domain_set *mf_engine_domains(const struct mf_engine *e, const char *name);
+
+/* Has something done on a worker's thread, between two passes' work, and waits for it: for what nobody else may touch
+ * (the resolver). It must be short. */
+void mf_engine_call(struct mf_engine *e, unsigned worker,
+		    void (*fn)(struct mf_worker *w, void *ctx), void *ctx, mf_nsec now);
+/* The resolver, for a call on worker 0; its counters and the front ends' for any thread. */
+struct mf_resolver *mf_engine_resolver(struct mf_engine *e);
+const struct mf_dns_front_counters *mf_engine_dns_counters(const struct mf_engine *e);
+struct mf_learned *mf_engine_learned(struct mf_engine *e);
+
 void mf_engine_network_changed(struct mf_engine *e, mf_nsec now);
 /* Another MTU for interfaces that have none in the profile, those that there are and later ones, and for
  * the TUN if the profile gives it none. */
@@ -124,6 +148,8 @@ const struct mf_snapshot *mf_engine_snapshot(const struct mf_engine *e);
 
 /* Where a packet to this address would go. */
 struct mf_why {
+	bool learned; /* an answer of the DNS says so: */
+	struct mf_learned_info name;
 	const struct mf_next_hop *hop; /* hop->kind MF_HOP_NONE: no route */
 	struct mf_prefix route;        /* the prefix that matched */
 	struct mf_config_pos where;    /* where it is written; file NULL: nowhere */
@@ -176,6 +202,8 @@ void mf_worker_set_tun(struct mf_worker *w, const struct mf_tun_port *port);
 /* Installs what carries the sessions of `direct`; before its thread starts. Without one a route to direct is
  * answered with "unreachable" (MF_DROP_OUTBOUND_DOWN). */
 void mf_worker_set_direct(struct mf_worker *w, struct mf_outbound *direct);
+/* Installs the sockets that the DNS server listens on; worker 0, before its thread starts. */
+void mf_worker_set_dns_sockets(struct mf_worker *w, const struct mf_dns_sockets *s);
 /* Lets go of all UDP ports; when its thread has ended. mf_engine_free does it, too. */
 void mf_worker_release_ports(struct mf_worker *w);
 

@@ -30,7 +30,7 @@ static void forget_first(struct mf_waiting_list *l)
 }
 
 /* False: some still wait. */
-static bool push_waiting(struct mf_engine *e, unsigned i)
+bool mf_events_push_waiting(struct mf_engine *e, unsigned i)
 {
 	struct mf_waiting_list *l = &e->waiting[i];
 	bool some = false;
@@ -52,7 +52,7 @@ void mf_engine_order(struct mf_engine *e, unsigned worker, const struct mf_order
 
 	if (e->stopping)
 		return;
-	if (push_waiting(e, worker) && mf_ring_push(e->workers[worker]->orders, o)) {
+	if (mf_events_push_waiting(e, worker) && mf_ring_push(e->workers[worker]->orders, o)) {
 		wake(e, worker);
 		return;
 	}
@@ -111,7 +111,7 @@ static void send(void *ctx, struct mf_wg_device *d, struct mf_wg_peer *peer,
 	memcpy(o.bytes, bytes, n);
 	/* Answers to a flood must not pile up behind a busy worker: a full ring loses them, as the
 	 * network might. */
-	if (push_waiting(e, 0) && mf_ring_push(e->workers[0]->orders, &o))
+	if (mf_events_push_waiting(e, 0) && mf_ring_push(e->workers[0]->orders, &o))
 		wake(e, 0);
 }
 
@@ -298,21 +298,31 @@ mf_nsec mf_engine_control(struct mf_engine *e, mf_nsec now)
 		more = handle(e);
 	mf_wg_tick(e->wg, now);
 	for (unsigned i = 0; i < e->n_workers; i++)
-		ordered &= push_waiting(e, i);
+		ordered &= mf_events_push_waiting(e, i);
 	deadline = mf_wg_deadline(e->wg);
 	if (more)
 		return now;
+	mf_steering_sweep(e);
 	/* Orders that no worker has seen name what it would free. A worker that is busy passes a quiet
 	 * point soon, but says nothing then. */
-	if ((!ordered || mf_reclaim_run(&e->reclaim)) && now + MF_MSEC < deadline)
+	if ((!ordered || mf_reclaim_run(&e->reclaim) || e->retired) && now + MF_MSEC < deadline)
 		deadline = now + MF_MSEC;
 	return deadline;
 }
 
+static void dns_network_changed(struct mf_worker *w, void *ctx)
+{
+	(void)ctx;
+	mf_resolver_network_changed(w->dns->resolver, w->graph.now);
+}
+
 void mf_engine_network_changed(struct mf_engine *e, mf_nsec now)
 {
+	struct mf_order o = { .kind = MF_ORDER_CALL, .call = { .fn = dns_network_changed } };
+
 	e->now = now;
 	mf_wg_network_changed(e->wg, now);
+	mf_engine_order(e, 0, &o);
 }
 
 /* ---- For UAPI ---------------------------------------------------------------------------------- */

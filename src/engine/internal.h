@@ -48,6 +48,15 @@ struct mf_waiting_order {
 	struct mf_waiting_order *next;
 };
 
+/* What a profile says about names, as the workers want it; made anew for each change (dns.c). */
+struct mf_steering;
+/* A domain set that somebody has read. */
+struct mf_named_set {
+	char *name;
+	struct mf_domain_set *set;
+	uint32_t refs;
+};
+
 struct mf_engine {
 	struct mf_engine_host host;
 	struct mf_engine_options options;
@@ -66,6 +75,11 @@ struct mf_engine {
 	uint32_t n_ifaces;
 	uint32_t n_hops; /* hop ids handed out so far */
 	struct mf_slot slots[MF_UDP_SLOTS];
+	struct mf_learned *learned;
+	struct mf_steering *steering; /* in force; NULL: no profile yet */
+	struct mf_steering *retired;  /* the resolver may still use them */
+	struct mf_named_set **sets;
+	uint32_t n_sets;
 	struct mf_addr tunnel4, tunnel6;
 	uint32_t staged_max;
 	struct mf_host_config host_config; /* of each worker, but for what the snapshot knows better */
@@ -107,9 +121,26 @@ void mf_sessions_drop_strays(struct mf_engine *e);
 void mf_sessions_size(struct mf_engine *e);
 uint64_t mf_sessions_bytes(const struct mf_engine *e);
 
+/* dns.c: the resolver and learned routes; what a profile says about names (`hop_of` maps an interface's index in it
+ * to its hop), NULL: out of memory; what is in force put into a snapshot; an old one, which goes when nobody uses
+ * it any more. */
+MF_MUST_CHECK mf_err mf_dns_init(struct mf_engine *e, mf_nsec now);
+void mf_dns_fini(struct mf_engine *e);
+struct mf_steering *mf_steering_new(struct mf_engine *e, const struct mf_config *cfg,
+				    const struct mf_route_table *routes, const uint32_t *hop_of);
+void mf_steering_free(struct mf_steering *s);
+void mf_steering_fill(const struct mf_engine *e, struct mf_snapshot *snap);
+void mf_steering_retire(struct mf_engine *e, struct mf_steering *old);
+/* Frees what the resolver has let go of. */
+void mf_steering_sweep(struct mf_engine *e);
+/* Bytes of cache and learned routes. */
+uint64_t mf_dns_bytes(const struct mf_engine *e);
+
 /* events.c: what the WireGuard core calls; the orders that a worker has not obeyed, one by one, when it
  * does not run any more. */
 void mf_events_host(struct mf_engine *e, struct mf_wg_host *host);
+/* Orders that did not fit their worker's ring: false if some still wait. */
+bool mf_events_push_waiting(struct mf_engine *e, unsigned worker);
 bool mf_events_take_back(struct mf_engine *e, unsigned worker, struct mf_order *o);
 /* The same: as struct mf_lpm_reclaim and struct mf_wg_host want it; ctx is the engine. */
 void mf_engine_defer(void *ctx, void (*fn)(void *obj), void *obj);

@@ -7,15 +7,25 @@
 
 #include "nodes/host_port.h"
 
-enum { SESSIONS_DEFAULT = 16384, SESSIONS_MIN = 64, BASE = 5 << 20 };
+enum { SESSIONS_DEFAULT = 16384, SESSIONS_MIN = 64, BASE = 5 << 20, WORKER = 4 << 20 };
 
 /* ---- What each worker gets -------------------------------------------------------------------------- */
 
-/* Half of the memory beyond what packets need at least; sessions that do not fit are refused one by one, when
- * they are asked for. */
+/* Three fifths of the memory, but no more than the DNS server and the least that packets need leave; sessions that
+ * do not fit are refused one by one, when they are asked for. */
+static uint64_t room_for_sessions(const struct mf_engine *e)
+{
+	uint64_t memory = e->options.memory,
+		 others = mf_dns_bytes(e) + e->n_workers * (uint64_t)WORKER;
+
+	if (memory <= BASE || memory <= others)
+		return 0;
+	return mf_min((memory - BASE) / 5 * 3, memory - others);
+}
+
 void mf_sessions_size(struct mf_engine *e)
 {
-	uint64_t memory = e->options.memory, room = memory > BASE ? (memory - BASE) / 2 : 0;
+	uint64_t room = room_for_sessions(e);
 	uint32_t wanted = e->options.sessions ? e->options.sessions : SESSIONS_DEFAULT, n = wanted;
 
 	while (n > SESSIONS_MIN && mf_host_bytes(n) > room)
@@ -43,7 +53,7 @@ struct mf_host_config mf_sessions_config(const struct mf_engine *e, const struct
 	const struct mf_config_sessions *s = cfg ? &cfg->sessions : &none.sessions;
 	uint32_t max = e->sessions_max, three_quarters = max - max / 4;
 
-	return (struct mf_host_config){
+	struct mf_host_config c = {
 		.max = max,
 		.per_source = s->per_source ? s->per_source : three_quarters,
 		.half_open_per_source = s->half_open_per_source,
@@ -56,6 +66,14 @@ struct mf_host_config mf_sessions_config(const struct mf_engine *e, const struct
 		.no_tso = !e->options.merge_tcp,
 		.no_uso = !e->options.merge_udp,
 	};
+	const struct mf_config_app_routing *ar = cfg ? &cfg->app_routing : NULL;
+
+	if (!ar || !ar->enabled || !ar->settle)
+		return c;
+	c.settle_wait = ar->settle_wait_ms * MF_MSEC;
+	for (uint32_t i = 0; i < ar->n_settle_ports && i < MF_SETTLE_PORTS; i++)
+		c.settle_port[c.n_settle_ports++] = ar->settle_ports[i];
+	return c;
 }
 
 /* Of the large packets a quarter may be staged for handshakes; what waits in sessions, in both directions

@@ -4,6 +4,7 @@
  * goes to sleep without missing anything.
  */
 #include "engine/engine.h"
+#include "nodes/dns.h"
 #include "nodes/handoff.h"
 #include "nodes/pg.h"
 #include "nodes/stage.h"
@@ -44,6 +45,8 @@ static void look_up_to_date(struct mf_worker *w)
 	w->configured = w->snap->generation;
 	mf_host_configure(w->stack, &w->snap->host);
 	mf_host_routes_changed(w->stack, false);
+	if (w->dns)
+		mf_dns_configure(w->dns, w->graph.now);
 }
 
 /* What was sent on the old port goes there, and what follows takes the route that led to this order:
@@ -89,6 +92,11 @@ static void obey(struct mf_worker *w, const struct mf_order *o)
 		look_up_to_date(w);
 		mf_host_routes_changed(w->stack, true);
 		break;
+	case MF_ORDER_CALL:
+		o->call.fn(w, o->call.ctx);
+		if (o->call.done)
+			__atomic_store_n(o->call.done, 1, __ATOMIC_RELEASE);
+		break;
 	}
 }
 
@@ -102,12 +110,20 @@ static uint32_t obey_all(struct mf_worker *w)
 	return n;
 }
 
-/* Sessions: after the packets, so that they are answered in the same pass. */
+/* Sessions: after the packets, so that they are answered in the same pass. What the resolver asks through a VPN
+ * leaves at once, too. */
 static uint32_t serve(struct mf_worker *w)
 {
+	uint32_t turns;
+
 	mf_graph_poll(&w->graph, w->host_input);
+	turns = w->turns;
+	if (w->dns && mf_dns_run(w->dns, w->graph.now)) {
+		turns++;
+		mf_graph_poll(&w->graph, w->host_input);
+	}
 	mf_graph_drain(&w->graph);
-	return w->turns;
+	return turns;
 }
 
 bool mf_worker_pass(struct mf_worker *w, mf_nsec now)
@@ -154,7 +170,8 @@ bool mf_worker_sleep(struct mf_worker *w, mf_nsec *deadline)
 
 	/* Orders of our own (nodes/wg_output.c) must not be in the ring for a moment in which we say
 	 * that we are quiet. */
-	if (mf_ring_len(w->orders) || mf_handoff_waiting(&w->handoff) || mf_host_pending(w->stack))
+	if (mf_ring_len(w->orders) || mf_handoff_waiting(&w->handoff) ||
+	    mf_host_pending(w->stack) || (w->dns && w->dns->due))
 		return false;
 	/* Sequentially consistent against whoever pushes first and looks at `sleeping` then. */
 	__atomic_store_n(&w->sleeping, how, __ATOMIC_SEQ_CST);
@@ -166,6 +183,8 @@ bool mf_worker_sleep(struct mf_worker *w, mf_nsec *deadline)
 		return false;
 	}
 	*deadline = mf_min(mf_wheel_next(&w->wheel), mf_host_deadline(w->stack));
+	if (w->dns)
+		*deadline = mf_min(*deadline, w->dns->next);
 	return true;
 }
 
@@ -187,6 +206,11 @@ void mf_worker_release_ports(struct mf_worker *w)
 void mf_worker_set_tun(struct mf_worker *w, const struct mf_tun_port *port)
 {
 	w->tun = *port;
+}
+
+void mf_worker_set_dns_sockets(struct mf_worker *w, const struct mf_dns_sockets *s)
+{
+	w->dns->sockets = *s;
 }
 
 void mf_worker_set_direct(struct mf_worker *w, struct mf_outbound *direct)

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "nodes/host_port.h"
 
+#include "nodes/dns.h"
 #include "wire/ip.h"
 
 static void end_hold(struct mf_worker *w, uint32_t wire)
@@ -78,11 +79,31 @@ static void handoff(void *ctx, struct mf_pkt *p, unsigned worker)
 	mf_handoff_give(ctx, p, worker);
 }
 
+/* Connections of our own into a VPN, made when somebody wants the first one. */
+static struct mf_outbound *vpn(struct mf_worker *w, uint32_t hop)
+{
+	struct mf_vpn *v = &w->vpn[hop];
+
+	if (!v->host)
+		mf_vpn_init(v, w->stack, hop, w->snap->hop[hop].path_mtu);
+	v->mtu = w->snap->hop[hop].path_mtu;
+	return &v->out;
+}
+
+struct mf_outbound *mf_host_port_outbound(struct mf_worker *w, uint32_t hop)
+{
+	if (hop == MF_HOP_ID_DIRECT)
+		return w->direct;
+	if (hop == MF_HOP_ID_DNS)
+		return w->dns ? &w->dns->streams : NULL;
+	if (hop >= w->snap->n_hops || hop >= MF_HOST_HOPS || w->snap->hop[hop].kind != MF_HOP_WG)
+		return NULL;
+	return vpn(w, hop);
+}
+
 static struct mf_outbound *outbound(void *ctx, uint32_t hop)
 {
-	struct mf_worker *w = ctx;
-
-	return hop == MF_HOP_ID_DIRECT ? w->direct : NULL;
+	return mf_host_port_outbound(ctx, hop);
 }
 
 static uint32_t route(void *ctx, const struct mf_addr *dst)
@@ -90,6 +111,47 @@ static uint32_t route(void *ctx, const struct mf_addr *dst)
 	struct mf_worker *w = ctx;
 
 	return mf_snapshot_route(w->snap, dst->b, dst->family);
+}
+
+/* A route of full length is what the user wants, whatever the name. */
+static bool is_explicit(const struct mf_snapshot *snap, const struct mf_addr *dst)
+{
+	unsigned len = 0;
+
+	return mf_lpm_match(dst->family == MF_AF_IP4 ? snap->routes4 : snap->routes6, dst->b, &len) &&
+	       len == mf_addr_bits(dst);
+}
+
+static bool settles(void *ctx, const struct mf_addr *dst)
+{
+	struct mf_worker *w = ctx;
+
+	return w->snap->names && !is_explicit(w->snap, dst);
+}
+
+/* Design 1.4, point 4: the route of the name, or for a name without one what the CIDR routes say. */
+static uint32_t settle(void *ctx, const struct mf_addr *dst, const char *name, size_t n,
+		       uint32_t *rule)
+{
+	struct mf_worker *w = ctx;
+	const struct mf_name_rule *r = w->snap->names ? mf_names_find(w->snap->names, name, n) : NULL;
+
+	*rule = r ? r->rule : UINT32_MAX;
+	return r ? r->hop : mf_snapshot_static_route(w->snap, dst->b, dst->family);
+}
+
+static bool hold(void *ctx, const struct mf_addr *dst)
+{
+	struct mf_worker *w = ctx;
+
+	return mf_learned_hold(w->snap->learned, dst);
+}
+
+static void release(void *ctx, const struct mf_addr *dst)
+{
+	struct mf_worker *w = ctx;
+
+	mf_learned_release(w->snap->learned, dst);
 }
 
 struct mf_host_port mf_host_port_of(struct mf_worker *w)
@@ -105,6 +167,10 @@ struct mf_host_port mf_host_port_of(struct mf_worker *w)
 		.handoff = w->n_workers > 1 ? handoff : NULL,
 		.outbound = outbound,
 		.route = route,
+		.settles = settles,
+		.settle = settle,
+		.hold = hold,
+		.release = release,
 	};
 }
 

@@ -15,6 +15,9 @@
 /* The functions that the host calls; ctx is the worker. */
 struct mf_host_port mf_host_port_of(struct mf_worker *w);
 
+/* What carries sessions of this hop now; NULL: nothing does. */
+struct mf_outbound *mf_host_port_outbound(struct mf_worker *w, uint32_t hop);
+
 /* Packets of a frame are on their way into the host: before it gets them. */
 void mf_host_port_give(struct mf_worker *w, struct mf_pkt **pkts, uint32_t n);
 

@@ -9,9 +9,10 @@
 
 const struct mf_node_def *const mf_node_table[] = {
 	&mf_node_pg_input,     &mf_node_tun_input,  &mf_node_udp_input,  &mf_node_ip_input,
-	&mf_node_route_lookup, &mf_node_wg_input,   &mf_node_host_tcp,   &mf_node_host_udp,
-	&mf_node_host_icmp,    &mf_node_host_input, &mf_node_wg_output,  &mf_node_reject,
-	&mf_node_icmp_error,   &mf_node_udp_output, &mf_node_tun_output, &mf_node_drop,
+	&mf_node_route_lookup, &mf_node_dns_input,  &mf_node_wg_input,   &mf_node_host_tcp,
+	&mf_node_host_udp,     &mf_node_host_icmp,  &mf_node_host_input, &mf_node_wg_output,
+	&mf_node_reject,       &mf_node_icmp_error, &mf_node_udp_output, &mf_node_tun_output,
+	&mf_node_drop,
 };
 const uint32_t mf_node_table_len = MF_ARRAY_LEN(mf_node_table);
 

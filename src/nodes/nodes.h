@@ -14,6 +14,7 @@ extern const struct mf_node_def mf_node_ip_input;
 extern const struct mf_node_def mf_node_route_lookup;
 extern const struct mf_node_def mf_node_wg_input;
 extern const struct mf_node_def mf_node_wg_output;
+extern const struct mf_node_def mf_node_dns_input;
 extern const struct mf_node_def mf_node_host_tcp;
 extern const struct mf_node_def mf_node_host_udp;
 extern const struct mf_node_def mf_node_host_icmp;

@@ -4,6 +4,7 @@
  */
 #include "nodes/worker.h"
 
+#include "nodes/dns.h"
 #include "wire/fragment.h"
 #include "wire/ip.h"
 
@@ -12,6 +13,7 @@ enum {
 	NEXT_HOST_TCP,
 	NEXT_HOST_UDP,
 	NEXT_HOST_ICMP,
+	NEXT_DNS_INPUT,
 	NEXT_REJECT,
 	NEXT_ICMP_ERROR,
 	NEXT_DROP
@@ -45,6 +47,10 @@ static uint16_t decide(const struct mf_worker *w, struct mf_pkt *p)
 {
 	const struct mf_snapshot *snap = w->snap;
 
+	if (MF_UNLIKELY(mf_dns_is_asked(w, p))) {
+		p->next_hop = MF_HOP_ID_DNS;
+		return NEXT_DNS_INPUT;
+	}
 	p->next_hop = mf_snapshot_route(snap, mf_ip_dst_bytes(p), p->ip_version);
 	/* A session stays where it began, whatever the routes say now. */
 	if (MF_UNLIKELY(mf_host_strays(w->stack)) && mf_host_has(w->stack, p))
@@ -85,6 +91,7 @@ const struct mf_node_def mf_node_route_lookup = {
 		  [NEXT_HOST_TCP] = "host-tcp",
 		  [NEXT_HOST_UDP] = "host-udp",
 		  [NEXT_HOST_ICMP] = "host-icmp",
+		  [NEXT_DNS_INPUT] = "dns-input",
 		  [NEXT_REJECT] = "reject",
 		  [NEXT_ICMP_ERROR] = "icmp-error",
 		  [NEXT_DROP] = "drop" },

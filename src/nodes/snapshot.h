@@ -12,8 +12,11 @@
 #include "base/addr.h"
 #include "base/endian.h"
 #include "host/host.h"
+#include "policy/learned.h"
 #include "policy/lpm.h"
+#include "policy/names.h"
 #include "proto/wg/wg.h"
+#include "resolver/resolver.h"
 
 /* Longer packets would not fit a UDP datagram once they are sealed: 65507 less 32. */
 enum { MF_WG_MTU_MAX = 65475 };
@@ -51,9 +54,21 @@ enum {
 	MF_HOP_ID_FIRST_INTERFACE
 };
 
+/* Which datagrams and TCP sessions that enter the tunnel are questions for the internal DNS server. */
+enum { MF_DNS_CATCH_MAX = 8 };
+struct mf_dns_catch {
+	bool all; /* port 53 of every address */
+	uint8_t n;
+	struct mf_endpoint at[MF_DNS_CATCH_MAX];
+};
+
 struct mf_snapshot {
 	uint64_t generation;
 	const struct mf_lpm *routes4, *routes6;
+	struct mf_learned *learned; /* routes to single addresses, from answers of the DNS */
+	const struct mf_resolver_config *dns; /* NULL: no DNS server */
+	const struct mf_names *names;         /* routes of names; NULL: there are none */
+	struct mf_dns_catch dns_catch;
 	struct mf_addr tunnel4, tunnel6; /* addresses of the TUN device; family 0: none */
 	uint32_t tunnel_mtu;             /* of the TUN device */
 	struct mf_host_config host;      /* of each worker's host stack */
@@ -62,12 +77,23 @@ struct mf_snapshot {
 	struct mf_next_hop hop[];
 };
 
-/* Where a packet to the address at `dst`, of IP version 4 or 6, goes: an index into hop[]. */
-static inline uint32_t mf_snapshot_route(const struct mf_snapshot *snap, const uint8_t *dst,
-					 uint8_t ip_version)
+/* Where the routes that the user wrote lead a packet to the address at `dst`, of IP version 4 or 6: an index into
+ * hop[]. */
+static inline uint32_t mf_snapshot_static_route(const struct mf_snapshot *snap, const uint8_t *dst,
+						uint8_t ip_version)
 {
 	return ip_version == 4 ? mf_lpm_lookup4(snap->routes4, mf_load_be32(dst))
 			       : mf_lpm_lookup6(snap->routes6, dst);
+}
+
+/* Where it goes: a learned route beats all others but those of full length, beside which none is learned. */
+static inline uint32_t mf_snapshot_route(const struct mf_snapshot *snap, const uint8_t *dst,
+					 uint8_t ip_version)
+{
+	uint32_t hop = ip_version == 4 ? mf_learned_lookup4(snap->learned, mf_load_be32(dst))
+				       : mf_learned_lookup6(snap->learned, dst);
+
+	return hop ? hop : mf_snapshot_static_route(snap, dst, ip_version);
 }
 
 /* What a WireGuard device's `user` points to; the rest of it belongs to the engine. */

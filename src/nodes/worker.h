@@ -62,6 +62,7 @@ enum mf_order_kind {
 	MF_ORDER_SET_PG,        /* generate packets with `pg`, NULL to stop */
 	MF_ORDER_CLOSE_SESSION, /* end the session `ref` */
 	MF_ORDER_DROP_STRAYS,   /* end the sessions whose route leads elsewhere now */
+	MF_ORDER_CALL,          /* do something that only this worker's thread may do */
 };
 
 struct mf_order {
@@ -76,6 +77,11 @@ struct mf_order {
 		struct mf_pg *pg;
 		struct mf_flow_ref ref;
 		struct mf_udp_slot udp;
+		struct {
+			void (*fn)(struct mf_worker *w, void *ctx);
+			void *ctx;
+			uint32_t *done; /* becomes 1; NULL: nobody waits */
+		} call;
 		struct {
 			struct mf_wg_path to;
 			uint8_t bytes[MF_HANDSHAKE_MAX];
@@ -128,6 +134,8 @@ struct mf_worker {
 	struct mf_host *stack;
 	struct mf_outbound *direct; /* what carries those of `direct`; NULL: nothing does */
 	struct mf_handoff handoff;
+	struct mf_vpn vpn[MF_HOST_HOPS]; /* connections of our own through VPNs, by hop; host NULL: not used yet */
+	struct mf_dns *dns;  /* the internal DNS server; NULL: another worker has it */
 	uint64_t configured; /* generation of the snapshot that the host stack knows */
 	uint64_t emitted;    /* packets it has made for apps */
 	uint32_t turns;      /* that it gave to sessions in this pass */

@@ -1,0 +1,263 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * dns_stream - questions over TCP inside the tunnel (RFC 7766): an outbound of the host stack whose far side is the
+ * resolver. Questions may be pipelined; answers leave in the order in which they are known.
+ */
+#include "nodes/dns.h"
+
+#include <stdlib.h>
+
+#include "base/count.h"
+#include "base/endian.h"
+#include "nodes/worker.h"
+
+enum {
+	STREAMS_MAX = 128,
+	QUESTION_MAX = 1024,  /* of a client: longer than any that we could answer */
+	PIPELINE_MAX = 100,   /* questions of one session that may be open */
+	OUT_MAX = 256 * 1024, /* answers that wait for the app */
+};
+
+struct mf_dns_stream {
+	struct mf_dns *dns;
+	struct mf_stream *stream;
+	struct mf_dns_stream *next, **prev;
+	struct mf_endpoint app, local;
+	uint32_t pending; /* questions that are open */
+	bool shut, blocked, broken;
+	size_t n_in;
+	uint8_t in[2 + QUESTION_MAX];
+	uint8_t *out;
+	size_t out_at, out_end, out_cap;
+};
+
+/* Makes room for n more bytes of answers. */
+static bool reserve(struct mf_dns_stream *s, size_t n)
+{
+	size_t have = s->out_end - s->out_at, cap = s->out_cap ? s->out_cap : 2048;
+	uint8_t *out;
+
+	if (s->out_at) {
+		memmove(s->out, s->out + s->out_at, have);
+		s->out_at = 0;
+		s->out_end = have;
+	}
+	while (cap < have + n)
+		cap *= 2;
+	if (cap > OUT_MAX)
+		return false;
+	if (cap == s->out_cap)
+		return true;
+	out = realloc(s->out, cap);
+	if (!out)
+		return false;
+	s->out = out;
+	s->out_cap = cap;
+	return true;
+}
+
+static void append(struct mf_dns_stream *s, const uint8_t *msg, size_t n)
+{
+	if (!reserve(s, 2 + n)) {
+		s->broken = true;
+		mf_stream_fail(s->stream, MF_STREAM_E_NO_RESOURCES);
+		return;
+	}
+	mf_store_be16(s->out + s->out_end, (uint16_t)n);
+	memcpy(s->out + s->out_end + 2, msg, n);
+	s->out_end += 2 + n;
+	mf_stream_notify(s->stream, MF_STREAM_READABLE);
+}
+
+static void ask(struct mf_dns_stream *s, struct mf_span msg)
+{
+	struct mf_dns *d = s->dns;
+	struct mf_dns_client c = {
+		.addr = s->app,
+		.local = s->local,
+		.tag = MF_DNS_TAG_STREAM,
+		.stream = true,
+		.ctx = s,
+	};
+	size_t n;
+
+	mf_count(&d->count.stream_queries, 1);
+	switch (mf_resolver_query(d->resolver, &c, msg, d->out, sizeof(d->out), &n,
+				  d->worker->graph.now)) {
+	case MF_DNS_ANSWERED:
+		append(s, d->out, n);
+		break;
+	case MF_DNS_KEPT_OPEN:
+		s->pending++;
+		d->due = true;
+		break;
+	case MF_DNS_IGNORED:
+		break;
+	}
+}
+
+/* Takes bytes up to the end of one question and asks it; returns how many bytes that were. */
+static size_t feed(struct mf_dns_stream *s, const uint8_t *p, size_t n)
+{
+	size_t want = s->n_in < 2 ? 2 : 2u + mf_load_be16(s->in), part = mf_min(n, want - s->n_in);
+
+	memcpy(s->in + s->n_in, p, part);
+	s->n_in += part;
+	if (s->n_in < 2 || s->n_in < 2u + mf_load_be16(s->in)) {
+		if (s->n_in >= 2 && mf_load_be16(s->in) > QUESTION_MAX) {
+			s->broken = true;
+			mf_stream_fail(s->stream, MF_STREAM_E_RESET);
+		}
+		return part;
+	}
+	s->n_in = 0;
+	ask(s, (struct mf_span){ s->in + 2, mf_load_be16(s->in) });
+	return part;
+}
+
+void mf_dns_stream_answer(struct mf_dns *d, const struct mf_dns_client *c, const uint8_t *msg,
+			  size_t n)
+{
+	struct mf_dns_stream *s = c->ctx;
+
+	(void)d;
+	s->pending--;
+	if (n && !s->broken)
+		append(s, msg, n);
+	if (s->blocked) {
+		s->blocked = false;
+		mf_stream_notify(s->stream, MF_STREAM_WRITABLE);
+	}
+	if (s->shut && !s->pending)
+		mf_stream_notify(s->stream, MF_STREAM_READABLE); /* the end */
+}
+
+/* ---- As an outbound ----------------------------------------------------------------------------------- */
+
+static mf_err open_stream(struct mf_outbound *o, struct mf_stream *st, const struct mf_target *to)
+{
+	struct mf_dns *d = o->ctx;
+	struct mf_dns_stream *s = d->n_open < STREAMS_MAX ? calloc(1, sizeof(*s)) : NULL;
+
+	if (!s) {
+		mf_count(&d->count.streams_refused, 1);
+		st->error = MF_STREAM_E_NO_RESOURCES;
+		return MF_E_FULL;
+	}
+	s->dns = d;
+	s->stream = st;
+	s->app = to->app;
+	s->local = to->addr;
+	s->next = d->open;
+	s->prev = &d->open;
+	if (s->next)
+		s->next->prev = &s->next;
+	d->open = s;
+	d->n_open++;
+	mf_count(&d->count.streams, 1);
+	st->impl = s;
+	mf_stream_notify(st, MF_STREAM_OPENED | MF_STREAM_WRITABLE);
+	return MF_OK;
+}
+
+static size_t write_stream(struct mf_stream *st, const struct mf_span *v, size_t n)
+{
+	struct mf_dns_stream *s = st->impl;
+	size_t done = 0;
+
+	for (size_t i = 0; i < n; i++)
+		for (size_t at = 0; at < v[i].n;) {
+			size_t part;
+
+			if (s->broken || s->pending >= PIPELINE_MAX ||
+			    s->out_end - s->out_at > OUT_MAX / 2) {
+				s->blocked = true;
+				return done;
+			}
+			part = feed(s, v[i].p + at, v[i].n - at);
+			at += part;
+			done += part;
+		}
+	return done;
+}
+
+static ptrdiff_t read_stream(struct mf_stream *st, const struct mf_room *v, size_t n)
+{
+	struct mf_dns_stream *s = st->impl;
+	size_t done = 0;
+
+	for (size_t i = 0; i < n; i++) {
+		size_t part = mf_min(v[i].n, s->out_end - s->out_at);
+
+		if (part)
+			memcpy(v[i].p, s->out + s->out_at, part);
+		s->out_at += part;
+		done += part;
+	}
+	if (done && s->blocked && s->pending < PIPELINE_MAX) {
+		s->blocked = false;
+		mf_stream_notify(st, MF_STREAM_WRITABLE);
+	}
+	if (done)
+		return (ptrdiff_t)done;
+	return s->shut && !s->pending ? MF_STREAM_EOF : MF_STREAM_AGAIN;
+}
+
+static void shutdown_stream(struct mf_stream *st)
+{
+	struct mf_dns_stream *s = st->impl;
+
+	s->shut = true;
+	if (!s->pending)
+		mf_stream_notify(st, MF_STREAM_READABLE);
+}
+
+static void close_stream(struct mf_stream *st, bool reset)
+{
+	struct mf_dns_stream *s = st->impl;
+	struct mf_dns *d = s->dns;
+
+	(void)reset;
+	if (s->pending)
+		mf_resolver_forget(d->resolver, MF_DNS_TAG_STREAM, s, 0);
+	*s->prev = s->next;
+	if (s->next)
+		s->next->prev = s->prev;
+	d->n_open--;
+	mf_uncount(&d->count.streams, 1);
+	st->impl = NULL;
+	free(s->out);
+	free(s);
+}
+
+static void info(const struct mf_stream *st, struct mf_stream_info *out)
+{
+	(void)st;
+	*out = (struct mf_stream_info){ .device = "dns" };
+}
+
+static const struct mf_outbound_ops ops = {
+	.name = "dns",
+	.stream_open = open_stream,
+	.stream_write = write_stream,
+	.stream_read = read_stream,
+	.stream_shutdown = shutdown_stream,
+	.stream_close = close_stream,
+	.stream_info = info,
+};
+
+void mf_dns_stream_init(struct mf_dns *d)
+{
+	d->streams = (struct mf_outbound){ .ops = &ops, .ctx = d };
+}
+
+void mf_dns_stream_fini(struct mf_dns *d)
+{
+	while (d->open) {
+		struct mf_dns_stream *s = d->open;
+
+		d->open = s->next;
+		free(s->out);
+		free(s);
+	}
+}
