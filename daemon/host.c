@@ -6,6 +6,7 @@
 
 #include "crypto/aead.h"
 #include "daemon/direct.h"
+#include "daemon/dns.h"
 #include "daemon/names.h"
 #include "daemon/ports.h"
 #include "daemon/reload.h"
@@ -30,6 +31,18 @@ static void wake_control(void *ctx)
 	mf_poller_wake(d->poller);
 }
 
+/* A call on a worker takes some microseconds once it is awake. */
+static bool wait_worker(void *ctx, unsigned index)
+{
+	struct mf_daemon *d = ctx;
+
+	if (!d->workers_run)
+		return false;
+	mf_workers_wake(d, index);
+	mf_clock_sleep(50 * MF_USEC);
+	return true;
+}
+
 struct mf_engine_host mf_host_engine(struct mf_daemon *d)
 {
 	return (struct mf_engine_host){
@@ -43,6 +56,7 @@ struct mf_engine_host mf_host_engine(struct mf_daemon *d)
 		.resolve = mf_endpoint_names_resolve,
 		.wake_control = wake_control,
 		.wake_worker = mf_workers_wake,
+		.wait_worker = wait_worker,
 	};
 }
 
@@ -144,6 +158,7 @@ static void counters(void *ctx, mf_control_counter_fn *add, void *to)
 {
 	mf_ports_counters(ctx, add, to);
 	mf_direct_counters(ctx, add, to);
+	mf_dns_sockets_counters(ctx, add, to);
 }
 
 struct mf_control_host mf_host_control(struct mf_daemon *d)

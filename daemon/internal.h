@@ -36,6 +36,8 @@ struct mf_udp_handle;
 struct mf_tun_input;
 struct mf_listener;
 struct mf_conn;
+struct mf_dns_door;
+struct mf_tls_context;
 struct mf_endpoint_names;
 struct mf_grave;
 
@@ -72,6 +74,10 @@ struct mf_daemon {
 	/* direct.c */
 	struct mf_egress *egress;
 	atomic_bool echo_refused; /* the log has been told */
+
+	/* dns.c */
+	struct mf_dns_door *dns_door; /* sockets of dns.listen; NULL: none */
+	struct mf_tls_context *tls;   /* for encrypted upstreams; NULL: there are none */
 
 	/* sockets.c */
 	struct mf_listener *listeners;

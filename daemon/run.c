@@ -13,6 +13,7 @@
 #include "crypto/aead.h"
 #include "daemon/daemon.h"
 #include "daemon/direct.h"
+#include "daemon/dns.h"
 #include "daemon/host.h"
 #include "daemon/names.h"
 #include "daemon/network.h"
@@ -307,6 +308,26 @@ static int load(struct mf_daemon *d)
 	return EXIT_FAILED;
 }
 
+static bool any_encrypted(const struct mf_config_dns_servers *s)
+{
+	for (uint32_t i = 0; i < s->n; i++)
+		if (s->v[i].scheme == MF_CONFIG_DNS_TLS || s->v[i].scheme == MF_CONFIG_DNS_HTTPS)
+			return true;
+	return false;
+}
+
+/* Certificates are read while files can be. */
+static mf_err open_tls(struct mf_daemon *d, struct mf_errbuf *eb)
+{
+	const struct mf_config_dns *c = &d->config->dns;
+	struct mf_tls_options o = { .ca_file = c->ca_file, .session_reuse = true };
+
+	if (!any_encrypted(&c->vpn_servers) && !any_encrypted(&c->direct_servers) &&
+	    !any_encrypted(&c->servers))
+		return MF_OK;
+	return mf_tls_context_new(&d->tls, &o, eb);
+}
+
 static mf_err start_engine(struct mf_daemon *d, struct mf_errbuf *eb)
 {
 	struct mf_engine_options o = {
@@ -317,15 +338,22 @@ static mf_err start_engine(struct mf_daemon *d, struct mf_errbuf *eb)
 		.mark = 0, /* sockets without a mark get d->mark, which can change */
 		.merge_tcp = mf_network_takes_tcp(d),
 		.merge_udp = mf_network_takes_udp(d),
+		.dns_cache = d->config->dns.cache_bytes,
+		.learned = d->config->app_routing.max_learned,
 		.default_mtu = d->mtu,
 	};
 	struct mf_engine_host host = mf_host_engine(d);
 	struct mf_control_host control = mf_host_control(d);
 	struct mf_apply_report report;
-	mf_err err = mf_engine_new(&d->engine, &o, &host, mf_clock_now(), eb);
+	mf_err err = open_tls(d, eb);
 
+	o.tls = d->tls;
+	if (!err)
+		err = mf_engine_new(&d->engine, &o, &host, mf_clock_now(), eb);
 	if (!err)
 		err = mf_ports_add_tun(d, eb);
+	if (!err)
+		err = mf_dns_sockets_open(d, eb);
 	if (!err)
 		err = mf_direct_open(d, mf_engine_sessions_max(d->engine), eb);
 	for (unsigned i = 0; i < d->n_workers && !err; i++)
@@ -435,6 +463,8 @@ static void stop(struct mf_daemon *d)
 	mf_sockets_close(d);
 	mf_control_free(d->control);
 	mf_engine_free(d->engine);
+	mf_dns_sockets_close(d);
+	mf_tls_context_free(d->tls);
 	mf_direct_close(d);
 	mf_endpoint_names_free(d->names);
 	mf_ports_fini(d);
