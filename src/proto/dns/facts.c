@@ -172,8 +172,9 @@ static mf_err collect(struct facts *f, const struct mf_dns_name *name, unsigned 
 	struct mf_dns_rr rr;
 	mf_err err = MF_OK;
 
-	if (f->walks++ == WALKS_MAX)
+	if (f->walks == WALKS_MAX)
 		return MF_OK;
+	f->walks++;
 	while (!err && mf_dns_walk_next(&w, &rr)) {
 		if (rr.section == MF_DNS_AUTHORITY ||
 		    (rr.section == MF_DNS_ADDITIONAL && !service) || !is_named(f, &rr, name))

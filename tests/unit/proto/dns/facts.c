@@ -249,9 +249,9 @@ static void test_targets(void **state)
 	maker_address(&m, MF_DNS_ADDITIONAL, "pool.example", 60, "192.0.2.1");
 	read_facts();
 	EXPECT_ADDRS("2001:db8::1", "192.0.2.1");
-	/* Targets in a ring end, too. */
+	/* Targets in a ring end, too; and soon, however many there are. */
 	begin(MF_DNS_NOERROR, "a.example", MF_DNS_HTTPS);
-	for (int i = 0; i < 50; i++)
+	for (int i = 0; i < 1000; i++)
 		service("a.example", MF_DNS_ANSWER, 1, "a.example");
 	maker_address(&m, MF_DNS_ADDITIONAL, "a.example", 60, "192.0.2.1");
 	read_facts();
