@@ -145,21 +145,18 @@ static void derive(struct keys *k, uint32_t version, struct mf_span dcid)
 				       "\x9a\xe6\xa4\xc8\x0c\xad\xcc\xbb\x7f\x0a";
 	static const uint8_t salt2[] = "\x0d\xed\xe3\xde\xf7\x00\xa6\xdb\x81\x93"
 				       "\x81\xbe\x6e\x26\x9d\xcb\xf9\xbd\x2e\xd9";
-	struct mf_hkdf *h = mf_hkdf_new();
 	bool one = version == HELLO_QUIC_V1;
 	struct mf_hkdf_key prepared;
 	uint8_t secret[MF_HKDF_LEN];
 
-	MF_ASSERT(h);
 	mf_hkdf_key_init(&prepared, one ? salt1 : salt2, 20);
-	mf_hkdf_hmac(h, secret, &prepared, dcid.p, dcid.n);
+	mf_hkdf_hmac(secret, &prepared, dcid.p, dcid.n);
 	mf_hkdf_key_init(&prepared, secret, sizeof(secret));
-	mf_hkdf_expand_label(h, secret, sizeof(secret), &prepared, "client in");
+	mf_hkdf_expand_label(secret, sizeof(secret), &prepared, "client in");
 	mf_hkdf_key_init(&prepared, secret, sizeof(secret));
-	mf_hkdf_expand_label(h, k->key, 16, &prepared, one ? "quic key" : "quicv2 key");
-	mf_hkdf_expand_label(h, k->iv, 12, &prepared, one ? "quic iv" : "quicv2 iv");
-	mf_hkdf_expand_label(h, k->hp, 16, &prepared, one ? "quic hp" : "quicv2 hp");
-	mf_hkdf_free(h);
+	mf_hkdf_expand_label(k->key, 16, &prepared, one ? "quic key" : "quicv2 key");
+	mf_hkdf_expand_label(k->iv, 12, &prepared, one ? "quic iv" : "quicv2 iv");
+	mf_hkdf_expand_label(k->hp, 16, &prepared, one ? "quic hp" : "quicv2 hp");
 }
 
 static void protect(const struct keys *k, uint8_t *packet, size_t number_off, size_t number_len,

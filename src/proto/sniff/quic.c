@@ -56,7 +56,6 @@ static const struct version versions[] = {
 };
 
 struct mf_sniffer {
-	struct mf_hkdf *hkdf;
 	struct mf_aes128 *aes;
 	struct mf_hkdf_key salt[MF_ARRAY_LEN(versions)];
 	/* What the keys in `aes` come from: most Initials of a connection come right after each other. */
@@ -72,9 +71,8 @@ struct mf_sniffer *mf_sniffer_new(void)
 
 	if (!s)
 		return NULL;
-	s->hkdf = mf_hkdf_new();
 	s->aes = mf_aes128_new();
-	if (!s->hkdf || !s->aes) {
+	if (!s->aes) {
 		mf_sniffer_free(s);
 		return NULL;
 	}
@@ -87,7 +85,6 @@ void mf_sniffer_free(struct mf_sniffer *s)
 {
 	if (!s)
 		return;
-	mf_hkdf_free(s->hkdf);
 	mf_aes128_free(s->aes);
 	free(s);
 }
@@ -184,13 +181,13 @@ static void load_keys(struct mf_sniffer *s, const struct version *v, struct mf_s
 
 	if (s->version == v && s->dcid_len == dcid.n && !memcmp(s->dcid, dcid.p, dcid.n))
 		return;
-	mf_hkdf_hmac(s->hkdf, secret, &s->salt[v - versions], dcid.p, dcid.n);
+	mf_hkdf_hmac(secret, &s->salt[v - versions], dcid.p, dcid.n);
 	mf_hkdf_key_init(&k, secret, sizeof(secret));
-	mf_hkdf_expand_label(s->hkdf, secret, sizeof(secret), &k, "client in");
+	mf_hkdf_expand_label(secret, sizeof(secret), &k, "client in");
 	mf_hkdf_key_init(&k, secret, sizeof(secret));
-	mf_hkdf_expand_label(s->hkdf, key, sizeof(key), &k, v->key);
-	mf_hkdf_expand_label(s->hkdf, s->iv, sizeof(s->iv), &k, v->iv);
-	mf_hkdf_expand_label(s->hkdf, hp, sizeof(hp), &k, v->hp);
+	mf_hkdf_expand_label(key, sizeof(key), &k, v->key);
+	mf_hkdf_expand_label(s->iv, sizeof(s->iv), &k, v->iv);
+	mf_hkdf_expand_label(hp, sizeof(hp), &k, v->hp);
 	mf_aes128_set_keys(s->aes, key, hp);
 	s->version = v;
 	s->dcid_len = (uint8_t)dcid.n;
@@ -299,14 +296,32 @@ static void close_frame(struct mf_rd *r)
 	(void)bytes(r, varint(r));
 }
 
+/* PADDING frames are most of an Initial. */
+static void skip_padding(struct mf_rd *r)
+{
+	uint64_t word = 0;
+
+	for (; mf_rd_left(r) >= sizeof(word); r->p += sizeof(word)) {
+		memcpy(&word, r->p, sizeof(word));
+		if (word)
+			break;
+	}
+	while (mf_rd_left(r) && *r->p == PADDING)
+		r->p++;
+}
+
 /* The frames that an Initial may have (RFC 9000 12.4). False: others, or broken ones. */
 static bool frames(struct mf_sniff_quic *q, struct mf_span in)
 {
 	struct mf_rd r = mf_rd_init(in);
 
-	while (mf_rd_left(&r)) {
-		uint64_t type = varint(&r);
+	for (;;) {
+		uint64_t type;
 
+		skip_padding(&r);
+		if (!mf_rd_left(&r))
+			return !r.failed;
+		type = varint(&r);
 		if (type == CRYPTO) {
 			if (!crypto_frame(q, &r))
 				return false;
@@ -318,7 +333,6 @@ static bool frames(struct mf_sniff_quic *q, struct mf_span in)
 			return false;
 		}
 	}
-	return !r.failed;
 }
 
 /* ---- Datagrams ------------------------------------------------------------------------------------- */
