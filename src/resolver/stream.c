@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * stream - bytes to and from a server: an mf_stream of the outbound below, a layer (TLS) in between if there is
- * one, two queues of bytes in the clear on top. Nobody is called back: who reads the queues looks at the
- * state.
+ * stream - bytes to and from a server: an mf_stream of the outbound below, a layer (TLS) in between
+ * if there is one, two queues of bytes in the clear on top. Nobody is called back: who reads the
+ * queues looks at the state.
  */
 #include <stdlib.h>
 
@@ -35,7 +35,7 @@ void mf_dns_stream_fail(struct mf_dns_stream *x, enum mf_transport_error why)
 	x->readable = x->writable = false;
 }
 
-/* ---- Beginning and end ----------------------------------------------------------------------------- */
+/* ---- Beginning and end ----------------------------------------------------------------------- */
 
 static bool take_memory(struct mf_dns_stream *x)
 {
@@ -91,7 +91,7 @@ void mf_dns_stream_close(struct mf_dns_stream *x)
 	*x = (struct mf_dns_stream){ .transport = x->transport };
 }
 
-/* ---- The queues ------------------------------------------------------------------------------------ */
+/* ---- The queues ------------------------------------------------------------------------------ */
 
 /* Moves what is there to the front, unless there is nothing to gain. */
 static void pack(struct mf_dns_bytes *b)
@@ -152,7 +152,7 @@ void mf_dns_stream_written(struct mf_dns_stream *x, size_t n)
 	x->out.begin += n;
 }
 
-/* ---- The wire -------------------------------------------------------------------------------------- */
+/* ---- The wire -------------------------------------------------------------------------------- */
 
 size_t mf_dns_stream_put(struct mf_dns_stream *x, struct mf_span v)
 {

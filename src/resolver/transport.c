@@ -1,10 +1,11 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * transport - what all transports share: the open questions, their ids, their deadlines, and how they end.
+ * transport - what all transports share: the open questions, their ids, their deadlines, and how
+ * they end.
  *
- * A question is in exactly one list: a bucket of `open`, by id, or `ended` after it has failed, until its asker
- * has been told in mf_transport_run. Its timer stands at its deadline or at what the scheme wants to be reminded
- * of, whichever comes first.
+ * A question is in exactly one list: a bucket of `open`, by id, or `ended` after it has failed,
+ * until its asker has been told in mf_transport_run. Its timer stands at its deadline or at what
+ * the scheme wants to be reminded of, whichever comes first.
  */
 #include <stdlib.h>
 
@@ -25,7 +26,7 @@ const char *mf_transport_error_text(enum mf_transport_error e)
 	return (size_t)e < MF_ARRAY_LEN(text) ? text[e] : "unknown error";
 }
 
-/* ---- Lists ---------------------------------------------------------------------------------------- */
+/* ---- Lists ----------------------------------------------------------------------------------- */
 
 static void link_at(struct mf_ask **at, struct mf_ask *a)
 {
@@ -83,7 +84,7 @@ static uint16_t new_id(struct mf_transport *t)
 	return (uint16_t)bits;
 }
 
-/* ---- The life of a question ------------------------------------------------------------------------ */
+/* ---- The life of a question ------------------------------------------------------------------ */
 
 static void expire(struct mf_timer *timer, void *ctx, mf_nsec now)
 {
@@ -215,7 +216,7 @@ size_t mf_transport_question(const struct mf_transport *t, const struct mf_ask *
 				     mix ? a->mix : NULL, pad);
 }
 
-/* ---- Transports ------------------------------------------------------------------------------------ */
+/* ---- Transports ------------------------------------------------------------------------------ */
 
 struct mf_transport *mf_transport_make(const struct mf_transport_ops *ops,
 				       const struct mf_transport_env *env,

@@ -1,15 +1,17 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * transport_stream - DNS over connections: TCP (RFC 7766) and TLS (RFC 7858), where messages stand behind their
- * length, and HTTPS (https.c). There is one for each address of the server. Questions are pipelined, answers come
- * in any order, and the connection stays for a while after the last one.
+ * transport_stream - DNS over connections: TCP (RFC 7766) and TLS (RFC 7858), where messages stand
+ * behind their length, and HTTPS (https.c). There is one for each address of the server. Questions
+ * are pipelined, answers come in any order, and the connection stays for a while after the last
+ * one.
  *
- * A server may end a connection at any time. Questions that are open then are asked once more on a new one if the
- * old one has ever carried an answer; a server that takes connections and ends them is not asked forever.
+ * A server may end a connection at any time. Questions that are open then are asked once more on a
+ * new one if the old one has ever carried an answer; a server that takes connections and ends them
+ * is not asked forever.
  *
- * A connection on which nothing comes for SILENCE after a question is dead, whatever TCP believes: something in
- * between has forgotten it. Questions that were taken back count, too, else a dead connection would live for
- * as long as another server is faster.
+ * A connection on which nothing comes for SILENCE after a question is dead, whatever TCP believes:
+ * something in between has forgotten it. Questions that were taken back count, too, else a dead
+ * connection would live for as long as another server is faster.
  */
 #include "base/endian.h"
 #include "resolver/internal.h"
@@ -33,7 +35,7 @@ static struct streams *streams_of(struct mf_transport *t)
 	return MF_CONTAINER_OF(t, struct streams, t);
 }
 
-/* ---- Time ------------------------------------------------------------------------------------------ */
+/* ---- Time ------------------------------------------------------------------------------------ */
 
 /* When the connection is to be given up if nothing happens. */
 static mf_nsec end_of(const struct mf_dns_conn *c)
@@ -61,7 +63,7 @@ static void time_out(struct mf_timer *timer, void *ctx, mf_nsec now)
 		lose(c, MF_TRANSPORT_TIMEOUT, now);
 }
 
-/* ---- Connections ----------------------------------------------------------------------------------- */
+/* ---- Connections ----------------------------------------------------------------------------- */
 
 static void open_conn(struct mf_dns_conn *c, mf_nsec now)
 {
@@ -153,7 +155,7 @@ static void lose(struct mf_dns_conn *c, enum mf_transport_error why, mf_nsec now
 		open_conn(c, now);
 }
 
-/* ---- Answers --------------------------------------------------------------------------------------- */
+/* ---- Answers --------------------------------------------------------------------------------- */
 
 void mf_dns_conn_answer(struct mf_dns_conn *c, struct mf_ask *a, struct mf_span question,
 			struct mf_span answer, mf_nsec now)
@@ -204,7 +206,7 @@ static bool serve(struct mf_dns_conn *c, mf_nsec now)
 	return more;
 }
 
-/* ---- Messages behind their length (RFC 1035 4.2.2) ------------------------------------------------- */
+/* ---- Messages behind their length (RFC 1035 4.2.2) ------------------------------------------- */
 
 static size_t write_question(const struct mf_dns_conn *c, const struct mf_ask *a,
 			     uint8_t out[MF_TRANSPORT_QUESTION_MAX])
@@ -281,7 +283,7 @@ static const struct mf_dns_framing *framing_of(enum mf_dns_scheme scheme)
 	}
 }
 
-/* ---- Operations ------------------------------------------------------------------------------------ */
+/* ---- Operations ------------------------------------------------------------------------------ */
 
 static mf_err init(struct mf_transport *t)
 {

@@ -8,10 +8,10 @@
  * Silence: the question is sent again from another socket, under the same id, so that the answer to
  * either is taken. Truncated: it moves to a transport of its own over TCP.
  *
- * What does not fit its question is counted, and the question stays open: the right answer may still
- * come. But many such answers mean that somebody is guessing, and the questions of that socket move
- * to TCP, where there is nothing to guess. So does a question whose answer has all but the letters
- * right: some servers change them.
+ * What does not fit its question is counted, and the question stays open: the right answer may
+ * still come. But many such answers mean that somebody is guessing, and the questions of that
+ * socket move to TCP, where there is nothing to guess. So does a question whose answer has all but
+ * the letters right: some servers change them.
  */
 #include "base/endian.h"
 #include "resolver/internal.h"
@@ -69,7 +69,7 @@ static void ask_over_tcp(struct udp *u, struct mf_ask *a, mf_nsec now)
 	mf_transport_move(u->tcp, a, now);
 }
 
-/* ---- Sockets --------------------------------------------------------------------------------------- */
+/* ---- Sockets --------------------------------------------------------------------------------- */
 
 static void wake(struct mf_dgram *d)
 {
@@ -125,7 +125,8 @@ struct giving_up {
 	mf_nsec now;
 };
 
-/* `renew` goes to pick: never from within mf_transport_each, which giving up a socket would disturb. */
+/* `renew` goes to pick: never from within mf_transport_each, which giving up a socket would
+ * disturb. */
 static void send_ask(struct udp *u, struct mf_ask *a, bool renew, mf_nsec now);
 
 static void orphan(struct mf_transport *t, struct mf_ask *a, void *arg)
@@ -152,8 +153,9 @@ static void give_up(struct sock *s, enum orphans way, mf_nsec now)
 	mf_transport_each(&s->udp->t, orphan, &g);
 }
 
-/* A random socket that is not worn out and from which the question has not been sent yet. NULL: none could
- * be opened. `renew`: if all are worn out while questions wait at them, one is given up. */
+/* A random socket that is not worn out and from which the question has not been sent yet. NULL:
+ * none could be opened. `renew`: if all are worn out while questions wait at them, one is given
+ * up. */
 static struct sock *pick(struct udp *u, const struct mf_ask *a, bool renew, mf_nsec now)
 {
 	uint8_t family = u->t.server->addr[a->which].addr.family;
@@ -178,7 +180,7 @@ static struct sock *pick(struct udp *u, const struct mf_ask *a, bool renew, mf_n
 	return spare->open || open_sock(spare, family, now) ? spare : NULL;
 }
 
-/* ---- Questions ------------------------------------------------------------------------------------- */
+/* ---- Questions ------------------------------------------------------------------------------- */
 
 /* Whether a packet with this fate has left, or might the next time. */
 static bool may_arrive(uint16_t drop)
@@ -232,7 +234,7 @@ static void forget(struct mf_transport *t, struct mf_ask *a)
 		u->sock[__builtin_ctz(left)].waiting--;
 }
 
-/* ---- Answers --------------------------------------------------------------------------------------- */
+/* ---- Answers --------------------------------------------------------------------------------- */
 
 static bool was_asked(const struct sock *s, uint16_t id)
 {
@@ -324,7 +326,7 @@ static bool take_packets(struct sock *s, mf_nsec now)
 	return true;
 }
 
-/* ---- Errors ---------------------------------------------------------------------------------------- */
+/* ---- Errors ---------------------------------------------------------------------------------- */
 
 struct unreachable {
 	const struct sock *s;
@@ -384,7 +386,7 @@ static bool serve(struct sock *s, mf_nsec now)
 	return more;
 }
 
-/* ---- Operations ------------------------------------------------------------------------------------ */
+/* ---- Operations ------------------------------------------------------------------------------ */
 
 static mf_err init(struct mf_transport *t)
 {

@@ -73,16 +73,18 @@ struct mf_upstream {
 	struct mf_transport_counters count;
 	struct mf_wheel wheel;
 	struct mf_upstream_ask *open, *free;
-	uint8_t *memory; /* of `max` questions of `size` bytes, the first `made` of which were in use */
+	/* Of `max` questions of `size` bytes, the first `made` of which have been in use. */
+	uint8_t *memory;
 	size_t size;
 	uint32_t max, made;
 	uint8_t n;
 	struct server server[MF_UPSTREAM_SERVERS_MAX];
 };
 
-/* ---- What is known of a server --------------------------------------------------------------------- */
+/* ---- What is known of a server --------------------------------------------------------------- */
 
-/* RFC 6298 2, without the granularity of a clock. `gain`: an eighth as usual, or a half for what comes rarely. */
+/* RFC 6298 2, without the granularity of a clock. `gain`: an eighth as usual, or a half for what
+ * comes rarely. */
 enum gain { EIGHTH = 8, HALF = 2 };
 static void learn(struct server *s, mf_nsec latency, enum gain gain)
 {
@@ -158,7 +160,7 @@ static void did_well(struct mf_upstream *u, struct server *s, mf_nsec now)
 	s->until = 0;
 }
 
-/* ---- Whom to ask ----------------------------------------------------------------------------------- */
+/* ---- Whom to ask ----------------------------------------------------------------------------- */
 
 /* True: a is to be asked before b. */
 static bool better(const struct mf_upstream *u, const struct server *a, const struct server *b)
@@ -192,8 +194,8 @@ static bool any_known(const struct mf_upstream *u)
 	return false;
 }
 
-/* Is there something to be found out about it at once? Whether it is well again, whether its last failure was more
- * than chance, how fast it is. */
+/* Is there something to be found out about it at once? Whether it is well again, whether its
+ * last failure was more than chance, how fast it is. */
 static bool is_open_question(const struct server *s, bool known, mf_nsec now)
 {
 	if (s->until)
@@ -219,7 +221,7 @@ static struct server *to_measure(struct mf_upstream *u, uint8_t without, mf_nsec
 	return found;
 }
 
-/* ---- Tries ----------------------------------------------------------------------------------------- */
+/* ---- Tries ----------------------------------------------------------------------------------- */
 
 static void try_done(struct mf_ask *a, enum mf_transport_error err, struct mf_span answer,
 		     mf_nsec now);
@@ -286,7 +288,7 @@ static void take_back(struct mf_upstream_ask *q, uint8_t set)
 	q->measuring &= (uint8_t)~set;
 }
 
-/* ---- The life of a question ------------------------------------------------------------------------ */
+/* ---- The life of a question ------------------------------------------------------------------ */
 
 static void link_question(struct mf_upstream_ask **at, struct mf_upstream_ask *q)
 {
@@ -328,8 +330,8 @@ static void finish(struct mf_upstream_ask *q, const struct mf_upstream_result *r
 		release(q);
 }
 
-/* Of those that are still silent when another has answered: one that was given its time has lost more than
- * a race. */
+/* Of those that are still silent when another has answered: one that was given its time has lost
+ * more than a race. */
 static void judge_losers(struct mf_upstream_ask *q, mf_nsec now)
 {
 	struct mf_upstream *u = q->upstream;
@@ -373,7 +375,7 @@ static void time_out(struct mf_timer *timer, void *ctx, mf_nsec now)
 	}
 }
 
-/* ---- Answers --------------------------------------------------------------------------------------- */
+/* ---- Answers --------------------------------------------------------------------------------- */
 
 static bool is_bad(struct mf_span answer)
 {
@@ -388,7 +390,8 @@ static bool is_bad(struct mf_span answer)
 	}
 }
 
-/* A bad answer carries little. One that is longer than what is kept loses everything behind its question. */
+/* A bad answer carries little. One that is longer than what is kept loses everything behind its
+ * question. */
 static void keep_bad(struct mf_upstream_ask *q, const struct mf_upstream_result *r)
 {
 	size_t n = r->answer.n, at = MF_DNS_HEADER;
@@ -466,7 +469,7 @@ static void try_done(struct mf_ask *a, enum mf_transport_error err, struct mf_sp
 		finish_badly(q, now);
 }
 
-/* ---- Asking ---------------------------------------------------------------------------------------- */
+/* ---- Asking ---------------------------------------------------------------------------------- */
 
 static struct mf_upstream_ask *take_question(struct mf_upstream *u)
 {
@@ -525,7 +528,7 @@ void mf_upstream_cancel(struct mf_upstream *u, struct mf_upstream_ask *q)
 	release(q);
 }
 
-/* ---- Upstreams ------------------------------------------------------------------------------------- */
+/* ---- Upstreams ------------------------------------------------------------------------------- */
 
 static mf_err open_server(struct mf_upstream *u, struct server *s, const struct mf_dns_server *desc)
 {
@@ -596,7 +599,7 @@ void mf_upstream_reset(struct mf_upstream *u, mf_nsec now)
 	u->env.wake(u->env.ctx);
 }
 
-/* ---- Servers that are known by name ---------------------------------------------------------------- */
+/* ---- Servers that are known by name ---------------------------------------------------------- */
 
 bool mf_upstream_needs(const struct mf_upstream *u, unsigned *server, const char **name,
 		       uint16_t *port)
@@ -632,7 +635,7 @@ void mf_upstream_set_addrs(struct mf_upstream *u, unsigned server, const struct 
 	u->env.wake(u->env.ctx);
 }
 
-/* ---- For people ------------------------------------------------------------------------------------ */
+/* ---- For people ------------------------------------------------------------------------------ */
 
 unsigned mf_upstream_count(const struct mf_upstream *u)
 {

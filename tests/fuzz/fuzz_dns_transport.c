@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * DNS over UDP and TCP with a server that sends anything: datagrams, bytes of a stream, ends, resets, ICMP
- * errors, silence. Every question ends once, no answer is passed up that mf_dns_answer_check has not passed, and
- * nothing is left open.
+ * DNS over UDP and TCP with a server that sends anything: datagrams, bytes of a stream, ends,
+ * resets, ICMP errors, silence. Every question ends once, no answer is passed up that
+ * mf_dns_answer_check has not passed, and nothing is left open.
  *
  * A step is a byte that says what, a byte of detail, two of length, and as many bytes.
  */
@@ -58,7 +58,8 @@ static void done(struct mf_ask *a, enum mf_transport_error err, struct mf_span a
 	MF_ASSERT((err == MF_TRANSPORT_OK) == (answer.n > 0));
 	if (err)
 		return;
-	/* Well-formed to the last byte, but for an old server's FORMERR or NOTIMP without a question. */
+	/* Well-formed to the last byte, but for an old server's FORMERR or NOTIMP without a
+	 * question. */
 	MF_ASSERT(answer.n >= MF_DNS_HEADER && answer.p[2] & 0x80);
 	MF_ASSERT(!(mf_load_be16(answer.p + 2) & MF_DNS_TC));
 	if (mf_dns_walk_begin(&walk, answer) == MF_OK)

@@ -29,7 +29,7 @@ static void *checked(void *p)
 	return p;
 }
 
-/* ---- Events ---------------------------------------------------------------------------------------- */
+/* ---- Events ---------------------------------------------------------------------------------- */
 
 /* Behind all that happen at the same time. */
 static struct fakedns_event *add_event(struct fakedns *f, mf_nsec at, int what, const void *bytes,
@@ -89,7 +89,7 @@ mf_nsec fakedns_next(const struct fakedns *f)
 	return f->events ? f->events->at : MF_NEVER;
 }
 
-/* ---- Answers --------------------------------------------------------------------------------------- */
+/* ---- Answers --------------------------------------------------------------------------------- */
 
 size_t fakedns_reply(struct mf_span query, uint8_t rcode, unsigned n, uint8_t last, uint8_t *out)
 {
@@ -194,7 +194,7 @@ static struct fakedns_server *server_at(struct fakedns *f, const struct mf_endpo
 	return NULL;
 }
 
-/* ---- UDP ------------------------------------------------------------------------------------------- */
+/* ---- UDP ------------------------------------------------------------------------------------- */
 
 static enum fakedns_twist next_twist(struct fakedns_server *s)
 {
@@ -253,7 +253,7 @@ static void look_at_dgrams(struct fakedns *f, mf_nsec now)
 	}
 }
 
-/* ---- TCP ------------------------------------------------------------------------------------------- */
+/* ---- TCP ------------------------------------------------------------------------------------- */
 
 static void send_down(struct fakedns *f, struct fakedns_server *s, struct fake_stream *st,
 		      struct fakedns_stream *x, struct mf_span bytes, mf_nsec at)
@@ -340,7 +340,7 @@ static void look_at_streams(struct fakedns *f, mf_nsec now)
 	}
 }
 
-/* ---- The outbound ---------------------------------------------------------------------------------- */
+/* ---- The outbound ---------------------------------------------------------------------------- */
 
 static mf_err open_stream(struct mf_outbound *o, struct mf_stream *s, const struct mf_target *to)
 {

@@ -1,10 +1,11 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * fakedns - an outbound with made-up DNS servers on its far side, on virtual time: they answer as a test says, late,
- * wrong, in pieces or not at all, over UDP and TCP. The rules of host/outbound.h are checked by fakeout and
- * fakedgram, which carry the bytes.
+ * fakedns - an outbound with made-up DNS servers on its far side, on virtual time: they answer as a
+ * test says, late, wrong, in pieces or not at all, over UDP and TCP. The rules of host/outbound.h
+ * are checked by fakeout and fakedgram, which carry the bytes.
  *
- * Whoever drives it calls fakedns_run after the transports have run, and again when fakedns_next says.
+ * Whoever drives it calls fakedns_run after the transports have run, and again when fakedns_next
+ * says.
  */
 #ifndef MF_FAKEDNS_H
 #define MF_FAKEDNS_H
@@ -49,8 +50,9 @@ struct fakedns_server {
 	uint32_t ends_after; /* TCP: after so many answers on a connection; 0: never */
 	bool resets;         /* ends with a reset */
 	size_t piece; /* TCP: so many bytes at a time, a millisecond apart; 0: whole messages */
-	/* A server of the test's own: writes an answer to out (FAKEDNS_MESSAGE bytes), returns its length, 0:
-	 * silence. NULL: one A record, 192.0.2.N, where N is the server's number from 1 on, or only `rcode`. */
+	/* A server of the test's own: writes an answer to out (FAKEDNS_MESSAGE bytes), returns
+	 * its length, 0: silence. NULL: one A record, 192.0.2.N, where N is the server's number
+	 * from 1 on, or only `rcode`. */
 	size_t (*answer)(struct fakedns_server *s, struct mf_span query, bool tcp, uint8_t *out);
 	void *ctx;
 	/* What has come in: */
@@ -96,7 +98,8 @@ mf_nsec fakedns_next(const struct fakedns *f);
 /* For tests that answer by hand: a datagram from `from` to a socket, bytes down a stream. */
 void fakedns_inject(struct fakedns *f, struct fake_dgram *x, const struct mf_endpoint *from,
 		    const void *bytes, size_t n);
-/* The question of a query to the letter with QR and RA, `n` A records 192.0.2.`last`, TTL 300; returns the length. */
+/* The question of a query to the letter with QR and RA, `n` A records 192.0.2.`last`, TTL 300;
+ * returns the length. */
 size_t fakedns_reply(struct mf_span query, uint8_t rcode, unsigned n, uint8_t last, uint8_t *out);
 
 #endif

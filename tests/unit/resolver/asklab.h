@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * asklab - a transport in front of made-up servers (support/fakedns.h) on virtual time, and the questions that a
- * test asks through it.
+ * asklab - a transport in front of made-up servers (support/fakedns.h) on virtual time, and the
+ * questions that a test asks through it.
  */
 #ifndef MF_TEST_ASKLAB_H
 #define MF_TEST_ASKLAB_H

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * DNS over TCP: pipelining, pieces, the life of connections, and servers that end them, say nothing or nonsense.
+ * DNS over TCP: pipelining, pieces, the life of connections, and servers that end them, say nothing
+ * or nonsense.
  */
 #include "asklab.h"
 
@@ -13,7 +14,7 @@ static struct fakedns_server *begin(void)
 	return &lab.far.server[0];
 }
 
-/* ---- Answers ----------------------------------------------------------------------------------------- */
+/* ---- Answers --------------------------------------------------------------------------------- */
 
 static void pipelines(void **state)
 {
@@ -114,7 +115,7 @@ static void two_addresses(void **state)
 	lab_close();
 }
 
-/* ---- Nonsense ----------------------------------------------------------------------------------------- */
+/* ---- Nonsense -------------------------------------------------------------------------------- */
 
 static void wrong_answers_end_it(void **state)
 {
@@ -186,7 +187,7 @@ static void answered_twice(void **state)
 	lab_close();
 }
 
-/* ---- Connections --------------------------------------------------------------------------------------- */
+/* ---- Connections ----------------------------------------------------------------------------- */
 
 static void stays_for_a_while(void **state)
 {

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * DNS over UDP: what is taken for an answer and what is not, how silence, truncation and errors end, and that ports
- * and ids are hard to guess.
+ * DNS over UDP: what is taken for an answer and what is not, how silence, truncation and errors
+ * end, and that ports and ids are hard to guess.
  */
 #include "asklab.h"
 
@@ -17,7 +17,7 @@ static struct fakedns_server *begin(bool mix_case)
 	return &lab.far.server[0];
 }
 
-/* ---- Answers ---------------------------------------------------------------------------------------- */
+/* ---- Answers --------------------------------------------------------------------------------- */
 
 static void answers(void **state)
 {
@@ -63,7 +63,8 @@ static void passes_on_flags_and_rcode(void **state)
 	lab_close();
 }
 
-/* Each of these comes first and is no answer; the right one comes after the question was sent again. */
+/* Each of these comes first and is no answer; the right one comes after the question was sent
+ * again. */
 static void wrong_answers_leave_it_open(void **state)
 {
 	static const struct {
@@ -163,7 +164,7 @@ static void answers_that_came_together(void **state)
 	lab_close();
 }
 
-/* ---- Silence ----------------------------------------------------------------------------------------- */
+/* ---- Silence --------------------------------------------------------------------------------- */
 
 static void sends_again_from_another_port(void **state)
 {
@@ -235,7 +236,7 @@ static void taken_back(void **state)
 	lab_close();
 }
 
-/* ---- TCP instead -------------------------------------------------------------------------------------- */
+/* ---- TCP instead ----------------------------------------------------------------------------- */
 
 static void truncated_goes_to_tcp(void **state)
 {
@@ -368,7 +369,7 @@ static void guessing_ends_in_tcp(void **state)
 	lab_close();
 }
 
-/* ---- Errors ------------------------------------------------------------------------------------------ */
+/* ---- Errors ---------------------------------------------------------------------------------- */
 
 static void icmp_ends_it(void **state)
 {
@@ -472,7 +473,7 @@ static void busy_is_no_error(void **state)
 	lab_close();
 }
 
-/* ---- Many -------------------------------------------------------------------------------------------- */
+/* ---- Many ------------------------------------------------------------------------------------ */
 
 static void no_more_than_256(void **state)
 {
