@@ -11,6 +11,7 @@
 #include <stdlib.h>
 
 enum {
+	AHEAD = 8,        /* names that are read before one is dealt with */
 	BAG_MAX = 1 << 30, /* bytes */
 	IN_A_BUCKET = 4,   /* names, on average */
 	GONE = '*',        /* instead of a name's first byte: is not to be in the table */
@@ -65,40 +66,74 @@ struct item {
 	struct mf_domain_suffixes s;
 };
 
-/* The name at *at or the next that is not gone; moves on. False at the end. */
-static bool next(const struct mf_domain_bag *bag, const struct mf_domain_key *key, size_t *at,
-		 struct item *out)
-{
-	while (*at < bag->len && bag->bytes[*at + 1] == GONE)
-		*at += bag->bytes[*at] + (size_t)1;
-	if (*at == bag->len)
-		return false;
-	out->at = bag->bytes + *at;
-	mf_domain_suffixes_of(key, (const char *)out->at + 1, out->at[0], MF_DOMAIN_LABELS_MAX,
-			      &out->s);
-	*at += out->at[0] + (size_t)1;
-	return true;
-}
+/* Goes through a bag. What names will need of the table is fetched while those before them are
+ * dealt with: nothing else would take as long as waiting for it. */
+struct builder {
+	struct mf_domain_names *t;
+	struct mf_domain_bag *bag;
+	const struct mf_domain_key *key;
+	const struct mf_domain_names *cover;
+	size_t at;     /* in the bag */
+	unsigned i, n; /* of the ring: the first item, and how many there are */
+	struct item ring[AHEAD];
+};
 
 static uint32_t bucket_of(const struct mf_domain_names *t, const struct item *it)
 {
 	return mf_domain_bucket(it->s.hash[it->s.n - 1], t->buckets);
 }
 
+/* Reads the next name that is not gone into the ring. */
+static bool read_ahead(struct builder *b)
+{
+	struct item *it = &b->ring[(b->i + b->n) % AHEAD];
+	const struct mf_domain_bag *bag = b->bag;
+
+	while (b->at < bag->len && bag->bytes[b->at + 1] == GONE)
+		b->at += bag->bytes[b->at] + (size_t)1;
+	if (b->at == bag->len)
+		return false;
+	it->at = bag->bytes + b->at;
+	b->at += it->at[0] + (size_t)1;
+	b->n++;
+	mf_domain_suffixes_of(b->key, (const char *)it->at + 1, it->at[0], MF_DOMAIN_LABELS_MAX,
+			      &it->s);
+	__builtin_prefetch(&b->t->bucket[bucket_of(b->t, it)]);
+	return true;
+}
+
+/* The next name, or NULL at the end; then it begins anew. Valid until the next call. */
+static struct item *next(struct builder *b)
+{
+	struct item *it = &b->ring[(b->i + AHEAD / 2) % AHEAD];
+
+	while (b->n < AHEAD && read_ahead(b))
+		;
+	if (b->n == 0) {
+		b->at = 0;
+		return NULL;
+	}
+	if (b->n > AHEAD / 2 && b->t->text)
+		__builtin_prefetch(b->t->text + (uint32_t)b->t->bucket[bucket_of(b->t, it)]);
+	it = &b->ring[b->i];
+	b->i = (b->i + 1) % AHEAD;
+	b->n--;
+	return it;
+}
+
 /* Lays the directory out: bucket[i + 1] becomes where bucket i begins, and the last where all
  * ends. */
-static mf_err lay_out(struct mf_domain_names *t, const struct mf_domain_bag *bag,
-		      const struct mf_domain_key *key)
+static mf_err lay_out(struct builder *b)
 {
+	struct mf_domain_names *t = b->t;
 	uint32_t sum = 0;
-	struct item it;
 
-	t->buckets = bag->n / IN_A_BUCKET + 1;
+	t->buckets = b->bag->n / IN_A_BUCKET + 1;
 	t->bucket = calloc(t->buckets + (size_t)2, sizeof(*t->bucket));
 	if (!t->bucket)
 		return MF_E_NO_MEMORY;
-	for (size_t at = 0; next(bag, key, &at, &it);)
-		t->bucket[bucket_of(t, &it) + 2] += 1 + mf_domain_packed(it.at[0]);
+	for (struct item *it; (it = next(b)) != NULL;)
+		t->bucket[bucket_of(t, it) + 2] += 1 + mf_domain_packed(it->at[0]);
 	for (uint32_t i = 2; i < t->buckets + 2; i++) {
 		sum += (uint32_t)t->bucket[i];
 		t->bucket[i] = sum;
@@ -109,40 +144,37 @@ static mf_err lay_out(struct mf_domain_names *t, const struct mf_domain_bag *bag
 
 /* Puts the names into their buckets; bucket[i + 1] ends as where bucket i ends, which is where
  * the next begins. */
-static void put(struct mf_domain_names *t, const struct mf_domain_bag *bag,
-		const struct mf_domain_key *key)
+static void put(struct builder *b)
 {
 	uint8_t packed[MF_DOMAIN_PACKED_MAX];
-	struct item it;
+	struct mf_domain_names *t = b->t;
 
-	for (size_t at = 0; next(bag, key, &at, &it);) {
-		uint32_t bucket = bucket_of(t, &it);
-		size_t len = it.at[0], bytes = mf_domain_packed(len);
-		uint8_t *p = t->text + (uint32_t)t->bucket[bucket + 1];
+	for (struct item *it; (it = next(b)) != NULL;) {
+		uint64_t *bucket = &t->bucket[bucket_of(t, it)];
+		size_t len = it->at[0], bytes = mf_domain_packed(len);
+		uint8_t *p = t->text + (uint32_t)bucket[1];
 
-		mf_domain_pack((const char *)it.at + 1, len, packed);
+		mf_domain_pack((const char *)it->at + 1, len, packed);
 		p[0] = (uint8_t)len;
 		memcpy(p + 1, packed, bytes);
-		t->bucket[bucket + 1] += 1 + bytes;
-		t->bucket[bucket] |= mf_domain_filter(it.s.hash[it.s.n - 1]);
-		mf_domain_names_note_depth(t, it.s.n);
+		bucket[0] |= mf_domain_filter(it->s.hash[it->s.n - 1]);
+		bucket[1] += 1 + bytes;
+		mf_domain_names_note_depth(t, it->s.n);
 		t->n++;
 	}
 }
 
-static mf_err make(struct mf_domain_names *t, const struct mf_domain_bag *bag,
-		   const struct mf_domain_key *key)
+static mf_err make(struct builder *b)
 {
 	mf_err err;
 
-	*t = (struct mf_domain_names){ 0 };
-	if (!bag->n)
+	if (!b->bag->n)
 		return MF_OK;
-	err = lay_out(t, bag, key);
+	err = lay_out(b);
 	if (err)
-		mf_domain_names_fini(t);
+		mf_domain_names_fini(b->t);
 	else
-		put(t, bag, key);
+		put(b);
 	return err;
 }
 
@@ -156,48 +188,56 @@ static bool erase_double(struct mf_domain_names *t, const struct item *it)
 
 	mf_domain_pack((const char *)it->at + 1, len, packed);
 	p = mf_domain_bucket_find(p, end, packed, len);
+	MF_ASSERT(p);
 	if (!mf_domain_bucket_find(p + 1 + mf_domain_packed(len), end, packed, len))
 		return false;
 	p[1] = MF_DOMAIN_OTHER;
 	return true;
 }
 
-static bool is_covered(const struct mf_domain_names *t, const struct mf_domain_names *cover,
-		       const struct item *it)
+static bool is_covered(const struct builder *b, const struct item *it)
 {
 	unsigned which;
 
-	if (!cover ||
-	    !mf_domain_names_find(cover, &it->s, (const char *)it->at + 1, it->at[0], &which))
+	if (!b->cover ||
+	    !mf_domain_names_find(b->cover, &it->s, (const char *)it->at + 1, it->at[0], &which))
 		return false;
-	return cover != t || which + 1 < it->s.n;
+	return b->cover != b->t || which + 1 < it->s.n;
 }
 
 /* Marks the names that are not to be in the table; true if there are any. */
-static bool sift(struct mf_domain_names *t, struct mf_domain_bag *bag,
-		 const struct mf_domain_key *key, const struct mf_domain_names *cover)
+static bool sift(struct builder *b)
 {
-	uint32_t before = bag->n;
-	struct item it;
+	uint32_t before = b->bag->n;
 
-	for (size_t at = 0; next(bag, key, &at, &it);) {
-		if (!is_covered(t, cover, &it) && !erase_double(t, &it))
+	for (struct item *it; (it = next(b)) != NULL;) {
+		if (!is_covered(b, it) && !erase_double(b->t, it))
 			continue;
-		it.at[1] = GONE;
-		bag->n--;
+		it->at[1] = GONE;
+		b->bag->n--;
 	}
-	return bag->n < before;
+	return b->bag->n < before;
 }
 
 mf_err mf_domain_names_make(struct mf_domain_names *t, struct mf_domain_bag *bag,
 			    const struct mf_domain_key *key, const struct mf_domain_names *cover)
 {
-	mf_err err = make(t, bag, key);
+	struct builder *b = calloc(1, sizeof(*b));
+	mf_err err = b ? MF_OK : MF_E_NO_MEMORY;
 
-	if (!err && sift(t, bag, key, cover)) {
-		mf_domain_names_fini(t);
-		err = make(t, bag, key);
+	*t = (struct mf_domain_names){ 0 };
+	if (b) {
+		b->t = t;
+		b->bag = bag;
+		b->key = key;
+		b->cover = cover;
+		err = make(b);
 	}
+	if (!err && sift(b)) {
+		mf_domain_names_fini(t);
+		err = make(b);
+	}
+	free(b);
 	mf_domain_bag_fini(bag);
 	return err;
 }
