@@ -8,7 +8,8 @@ ends, every process here is told to die with us (PR_SET_PDEATHSIG), and so even 
 test runner leaves nothing behind.
 
 Each host has a /run of its own (tmpfs): two hosts do not see each other's /run/wireguard and
-/run/mintflow, and the machine's own are never touched.
+/run/mintflow, and the machine's own are never touched. Nor is its /etc, which every host sees through
+an overlay: what is written there, such as resolv.conf, stays in the laboratory.
 
     with Lab("pair") as lab:
         a, b = lab.host("a"), lab.host("b")
@@ -220,6 +221,11 @@ class Host:
 
     SETUP = ("set -e; hostname {name}; mount -t tmpfs -o mode=755 tmpfs /run; "
              "mkdir -p /run/wireguard /run/mintflow /run/lock; chmod 700 /run/wireguard; "
+             "mkdir -p /run/lab/etc /run/lab/work; "
+             # In a container these two are mounts of their own, which an overlay does not show.
+             "cp -L /etc/hosts /etc/resolv.conf /run/lab/etc 2>/dev/null || true; "
+             "mount -t overlay -o lowerdir=/etc,upperdir=/run/lab/etc,workdir=/run/lab/work etc /etc "
+             "2>/dev/null || {{ cp -a /etc/. /run/lab/etc; mount --bind /run/lab/etc /etc; }}; "
              "mount -t sysfs sysfs /sys 2>/dev/null || true; "
              "ip link set lo up; "
              "for f in all default; do "
@@ -321,11 +327,11 @@ class Host:
 
     def etc(self, name, text):
         """Give the host its own /etc/NAME (hosts, resolv.conf)."""
-        mine = self.lab.path(f"{self.name}-etc-{name}")
-        with open(mine, "w") as f:
+        new = self.file(f"/etc/{name}.new")
+        with open(new, "w") as f:
             f.write(text)
-        os.chmod(mine, 0o644)
-        self.sh(f"test -e /etc/{name} && mount --bind {mine} /etc/{name}")
+        os.chmod(new, 0o644)
+        os.rename(new, self.file(f"/etc/{name}"))
 
     def listening(self, port, proto="tcp"):
         want = f":{port:04X} "
