@@ -1,31 +1,13 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * learned - see learned.h. An index of buckets, each a cache line of seven cells, which say where a route's
- * place is; places of a cache line each; names in a pool of blocks.
- *
- * A route that finds its bucket full goes to the next one, and every bucket that it passed counts it, so that
- * a search ends at the first bucket that nobody has passed (as in Facebook's F14). No route moves while it is
- * there: a search never misses one.
- *
- * The hash is multiply-shift with random coefficients, two multiplications for IPv6 (Thorup 2015, "High speed
- * hashing for integers and strings", 3.3 and 3.5): strongly universal, so whoever chooses addresses cannot
- * choose collisions.
- *
- * What lookups read of a place changes only while no route lives there, `found` alone but for that. A lookup
- * compares the number of the life before and after; if it differs, the route that it was at has gone. The
- * rest, which only people look at, has a sequence lock (the fences are those of host/session.c).
+ * learned - see learned.h and learned_table.h: what the writer does.
  */
-#include "policy/learned.h"
-
 #include <stdlib.h>
 
-#include "base/endian.h"
 #include "crypto/siphash.h"
-#include "policy/due.h"
-#include "policy/texts.h"
+#include "policy/learned_table.h"
 
 enum {
-	CELLS = 7,
 	/* How far the search for something to give up goes: the least of so many places, at most so many
 	 * times if all of them are held. */
 	LOOK = 64,
@@ -33,66 +15,6 @@ enum {
 	EXPIRE_BATCH = 4096,
 	NAME_BLOCKS = 2, /* for each place, on average; most names take one */
 };
-
-static_assert((int)MF_LEARNED_NAME_MAX == (int)MF_TEXT_MAX, "a name is a text");
-
-struct bucket {
-	/* Hash of the address in the upper half, 1 + number of the place in the lower; 0: empty. */
-	uint64_t cell[CELLS];
-	uint64_t passed; /* routes further on that found no room here */
-} MF_ALIGNED(MF_CACHE_LINE);
-static_assert(sizeof(struct bucket) == MF_CACHE_LINE, "a bucket is a cache line");
-
-/* Under the sequence lock. */
-struct facts {
-	mf_nsec until;
-	uint32_t hop, rule;
-	uint32_t name, shared; /* texts */
-	bool overridden, is_shared, was_used;
-	uint8_t zero[5];
-};
-enum { FACT_WORDS = sizeof(struct facts) / sizeof(uint64_t) };
-static_assert(sizeof(struct facts) == 32, "read and written as words: no holes");
-
-struct place {
-	uint32_t life;  /* odd while a route lives here; each has its number */
-	uint32_t seq;   /* of the facts */
-	uint32_t found; /* the hop for lookups, 0: none; of a free place: 1 + the next free one */
-	uint8_t family;
-	uint8_t used;     /* since the last look; any thread sets it */
-	uint8_t gone;     /* taken out, but sessions hold it: here for their sake only */
-	uint64_t addr[2]; /* as its bytes are */
-	struct facts facts;
-};
-static_assert(sizeof(struct place) == MF_CACHE_LINE, "a place is a cache line");
-
-struct mf_learned {
-	/* Lookups read these, and they hardly ever change. */
-	struct bucket *bucket;
-	struct place *place;
-	uint32_t *held; /* [place]: 0: no route; 1 + number of sessions that hold it. Apart: sessions write it */
-	uint32_t mask, shift;
-	uint64_t seed4[2], seed6[5];
-	uint32_t some; /* 0: no route at all */
-
-	/* The writer's, but for the counters. */
-	MF_ALIGNED(MF_CACHE_LINE) uint32_t max;
-	uint32_t high, free, n; /* places: ever used; 1 + first free one; in use */
-	uint32_t hand;          /* the next one to be looked at for giving up */
-	struct mf_due due;
-	struct mf_texts texts;
-	struct mf_learned_counters count;
-	char winner[MF_LEARNED_NAME_MAX + 1];
-};
-
-struct key {
-	uint64_t addr[2];
-	uint32_t hash;
-	uint8_t family;
-};
-
-#define LOAD(p)     __atomic_load_n(p, __ATOMIC_RELAXED)
-#define STORE(p, v) __atomic_store_n(p, v, __ATOMIC_RELAXED)
 
 /* ---- Memory ---------------------------------------------------------------------------------------- */
 
@@ -108,11 +30,12 @@ static uint32_t buckets_for(uint32_t max)
 
 uint64_t mf_learned_bytes(uint32_t max)
 {
-	uint64_t each = sizeof(struct place) + sizeof(uint32_t) + MF_DUE_BYTES +
+	uint64_t each = sizeof(struct mf_learned_place) + sizeof(uint32_t) + MF_DUE_BYTES +
 			NAME_BLOCKS * sizeof(struct mf_text_block);
 
-	return sizeof(struct mf_learned) + buckets_for(max) * (uint64_t)sizeof(struct bucket) +
-	       max * each + MF_TEXT_BLOCKS * sizeof(struct mf_text_block);
+	return sizeof(struct mf_learned) +
+	       buckets_for(max) * (uint64_t)sizeof(struct mf_learned_bucket) + max * each +
+	       MF_TEXT_BLOCKS * sizeof(struct mf_text_block);
 }
 
 static void seed(struct mf_learned *t, const uint8_t key[16])
@@ -181,90 +104,18 @@ void mf_learned_free(struct mf_learned *t)
 
 /* ---- The index ------------------------------------------------------------------------------------- */
 
-static struct key key4(const struct mf_learned *t, uint32_t addr)
-{
-	struct key k = { .hash = (uint32_t)((t->seed4[0] * addr + t->seed4[1]) >> 32),
-			 .family = MF_AF_IP4 };
-
-	mf_store_be32(k.addr, addr);
-	return k;
-}
-
-static struct key key6(const struct mf_learned *t, const uint8_t addr[16])
-{
-	struct key k = { .family = MF_AF_IP6 };
-	uint64_t h = t->seed6[4];
-
-	memcpy(k.addr, addr, sizeof(k.addr));
-	for (unsigned i = 0; i < 4; i += 2)
-		h += (t->seed6[i] + mf_load_be32(addr + 4 * i + 4)) *
-		     (t->seed6[i + 1] + mf_load_be32(addr + 4 * i));
-	k.hash = (uint32_t)(h >> 32);
-	return k;
-}
-
-static struct key key_of(const struct mf_learned *t, const struct mf_addr *a)
-{
-	MF_ASSERT(a->family == MF_AF_IP4 || a->family == MF_AF_IP6);
-	return a->family == MF_AF_IP4 ? key4(t, mf_load_be32(a->b)) : key6(t, a->b);
-}
-
-static struct key key_at(const struct mf_learned *t, const struct place *p)
+static struct mf_learned_key key_at(const struct mf_learned *t, const struct mf_learned_place *p)
 {
 	struct mf_addr a = { .family = p->family };
 
 	memcpy(a.b, p->addr, sizeof(a.b));
-	return key_of(t, &a);
-}
-
-/* Does a route for this address live here? `*life` and `*found` are its. */
-static bool lives(const struct place *p, const struct key *k, uint32_t *life, uint32_t *found)
-{
-	bool same;
-
-	*life = __atomic_load_n(&p->life, __ATOMIC_ACQUIRE);
-	same = LOAD(&p->addr[0]) == k->addr[0] && LOAD(&p->addr[1]) == k->addr[1] &&
-	       LOAD(&p->family) == k->family;
-	*found = LOAD(&p->found);
-	__atomic_thread_fence(__ATOMIC_ACQUIRE);
-	return same && *life & 1 && LOAD(&p->life) == *life;
-}
-
-static struct place *search(const struct mf_learned *t, const struct key *k, uint32_t *life,
-			    uint32_t *found)
-{
-	for (uint32_t b = k->hash >> t->shift;; b = (b + 1) & t->mask) {
-		const struct bucket *u = &t->bucket[b];
-
-		for (unsigned i = 0; i < CELLS; i++) {
-			uint64_t c = __atomic_load_n(&u->cell[i], __ATOMIC_ACQUIRE);
-
-			if (MF_UNLIKELY(c >> 32 == k->hash) && (uint32_t)c &&
-			    lives(&t->place[(uint32_t)c - 1], k, life, found))
-				return &t->place[(uint32_t)c - 1];
-		}
-		if (MF_LIKELY(!LOAD(&u->passed)))
-			return NULL;
-	}
-}
-
-/* For who does not need to know more. */
-static struct place *find(const struct mf_learned *t, const struct key *k)
-{
-	uint32_t life, found;
-
-	return LOAD(&t->some) ? search(t, k, &life, &found) : NULL;
-}
-
-static uint32_t number(const struct mf_learned *t, const struct place *p)
-{
-	return (uint32_t)(p - t->place);
+	return mf_learned_key(t, &a);
 }
 
 /* The cell of a bucket that has this value, or NULL. */
-static uint64_t *cell_with(struct bucket *u, uint64_t value)
+static uint64_t *cell_with(struct mf_learned_bucket *u, uint64_t value)
 {
-	for (unsigned i = 0; i < CELLS; i++)
+	for (unsigned i = 0; i < MF_LEARNED_CELLS; i++)
 		if (u->cell[i] == value)
 			return &u->cell[i];
 	return NULL;
@@ -287,137 +138,67 @@ static void leave(struct mf_learned *t, uint32_t hash, uint32_t place)
 
 	for (end = b; !(c = cell_with(&t->bucket[end], value)); end = (end + 1) & t->mask)
 		;
-	STORE(c, 0);
+	MF_STORE(c, 0);
 	for (; b != end; b = (b + 1) & t->mask)
 		__atomic_store_n(&t->bucket[b].passed, t->bucket[b].passed - 1, __ATOMIC_RELEASE);
 }
 
-/* ---- Lookups --------------------------------------------------------------------------------------- */
-
-static uint32_t lookup(const struct mf_learned *t, const struct key *k)
-{
-	uint32_t life, found;
-	struct place *p = search(t, k, &life, &found);
-
-	if (!p)
-		return 0;
-	/* Should another route live there by now, that one counts as used: little harm. */
-	if (found && !LOAD(&p->used))
-		STORE(&p->used, 1);
-	return found;
-}
-
-uint32_t mf_learned_lookup4(const struct mf_learned *t, uint32_t addr)
-{
-	struct key k;
-
-	if (!LOAD(&t->some))
-		return 0;
-	k = key4(t, addr);
-	return lookup(t, &k);
-}
-
-uint32_t mf_learned_lookup6(const struct mf_learned *t, const uint8_t addr[16])
-{
-	struct key k;
-
-	if (!LOAD(&t->some))
-		return 0;
-	k = key6(t, addr);
-	return lookup(t, &k);
-}
-
-static void let_go(uint32_t *held)
-{
-	MF_ASSERT(__atomic_fetch_sub(held, 1, __ATOMIC_RELEASE) > 1);
-}
-
-bool mf_learned_hold(struct mf_learned *t, const struct mf_addr *a)
-{
-	struct key k = key_of(t, a);
-	uint32_t life, found, n, *held;
-	struct place *p = LOAD(&t->some) ? search(t, &k, &life, &found) : NULL;
-
-	if (!p || LOAD(&p->gone))
-		return false;
-	held = &t->held[number(t, p)];
-	n = LOAD(held);
-	do {
-		if (!n)
-			return false;
-	} while (!__atomic_compare_exchange_n(held, &n, n + 1, true, __ATOMIC_ACQUIRE,
-					      __ATOMIC_RELAXED));
-	if (LOAD(&p->life) == life)
-		return true;
-	let_go(held);
-	return false;
-}
-
-void mf_learned_release(struct mf_learned *t, const struct mf_addr *a)
-{
-	struct key k = key_of(t, a);
-	struct place *p = find(t, &k);
-
-	/* What is held stays where it is. */
-	MF_ASSERT(p);
-	let_go(&t->held[number(t, p)]);
-}
-
 /* ---- Places ---------------------------------------------------------------------------------------- */
 
-static void write_facts(struct place *p, const struct facts *facts)
+static void write_facts(struct mf_learned_place *p, const struct mf_learned_facts *facts)
 {
 	const uint64_t *from = (const void *)facts;
 	uint64_t *to = (void *)&p->facts;
 	uint32_t seq = p->seq;
 
-	STORE(&p->seq, seq + 1);
+	MF_STORE(&p->seq, seq + 1);
 	__atomic_thread_fence(__ATOMIC_RELEASE);
-	for (unsigned i = 0; i < FACT_WORDS; i++)
-		STORE(&to[i], from[i]);
+	for (unsigned i = 0; i < MF_LEARNED_FACT_WORDS; i++)
+		MF_STORE(&to[i], from[i]);
 	__atomic_store_n(&p->seq, seq + 2, __ATOMIC_RELEASE);
-	STORE(&p->found, facts->overridden || p->gone ? 0 : facts->hop);
+	MF_STORE(&p->found, facts->overridden || p->gone ? 0 : facts->hop);
 }
 
-static bool is_held(const struct mf_learned *t, const struct place *p)
+static bool is_held(const struct mf_learned *t, const struct mf_learned_place *p)
 {
-	return LOAD(&t->held[number(t, p)]) > 1;
+	return MF_LOAD(&t->held[mf_learned_number(t, p)]) > 1;
 }
 
 /* A route for this address lives at p from now on. */
-static void settle(struct mf_learned *t, const struct key *k, const struct facts *f)
+static void settle(struct mf_learned *t, const struct mf_learned_key *k,
+		   const struct mf_learned_facts *f)
 {
 	uint32_t i = t->free ? t->free - 1 : t->high++;
-	struct place *p = &t->place[i];
+	struct mf_learned_place *p = &t->place[i];
 
 	if (t->free)
 		t->free = p->found;
 	t->n++;
 	/* Behind the end of the life before, for lookups that are still there. */
 	__atomic_thread_fence(__ATOMIC_RELEASE);
-	STORE(&p->addr[0], k->addr[0]);
-	STORE(&p->addr[1], k->addr[1]);
-	STORE(&p->family, k->family);
-	STORE(&p->used, 0);
-	STORE(&p->gone, 0);
+	MF_STORE(&p->addr[0], k->addr[0]);
+	MF_STORE(&p->addr[1], k->addr[1]);
+	MF_STORE(&p->family, k->family);
+	MF_STORE(&p->used, 0);
+	MF_STORE(&p->gone, 0);
 	write_facts(p, f);
 	__atomic_store_n(&p->life, p->life + 1, __ATOMIC_RELEASE);
 	__atomic_store_n(&t->held[i], 1, __ATOMIC_RELEASE);
-	STORE(&t->some, 1);
+	MF_STORE(&t->some, 1);
 	enter(t, k->hash, i);
 	mf_due_set(&t->due, i, f->until);
 }
 
-static void drop_texts(struct mf_learned *t, const struct facts *f)
+static void drop_texts(struct mf_learned *t, const struct mf_learned_facts *f)
 {
 	mf_texts_drop(&t->texts, f->name);
 	mf_texts_drop(&t->texts, f->shared);
 }
 
 /* Gives the place back; false: sessions hold it. */
-static bool bury(struct mf_learned *t, struct place *p)
+static bool bury(struct mf_learned *t, struct mf_learned_place *p)
 {
-	uint32_t i = number(t, p), one = 1;
+	uint32_t i = mf_learned_number(t, p), one = 1;
 
 	if (!__atomic_compare_exchange_n(&t->held[i], &one, 0, false, __ATOMIC_ACQUIRE,
 					 __ATOMIC_RELAXED))
@@ -428,32 +209,32 @@ static bool bury(struct mf_learned *t, struct place *p)
 	mf_due_remove(&t->due, i);
 	if (!p->gone)
 		mf_uncount(&t->count.routes, 1);
-	STORE(&p->found, t->free);
+	MF_STORE(&p->found, t->free);
 	t->free = i + 1;
 	t->n--;
-	STORE(&t->some, t->n > 0);
+	MF_STORE(&t->some, t->n > 0);
 	return true;
 }
 
 /* The route is no more; its place stays for as long as sessions will come to release it. */
-static void end(struct mf_learned *t, struct place *p)
+static void end(struct mf_learned *t, struct mf_learned_place *p)
 {
 	if (bury(t, p))
 		return;
-	STORE(&p->gone, 1);
-	STORE(&p->found, 0);
+	MF_STORE(&p->gone, 1);
+	MF_STORE(&p->found, 0);
 	mf_uncount(&t->count.routes, 1);
-	mf_due_set(&t->due, number(t, p), 0);
+	mf_due_set(&t->due, mf_learned_number(t, p), 0);
 }
 
 /* Nobody would miss it much. */
-static bool is_idle(const struct place *p, mf_nsec now)
+static bool is_idle(const struct mf_learned_place *p, mf_nsec now)
 {
-	return p->gone || p->facts.until <= now || (!p->facts.was_used && !LOAD(&p->used));
+	return p->gone || p->facts.until <= now || (!p->facts.was_used && !MF_LOAD(&p->used));
 }
 
 /* Is `a` to be given up rather than `b`? */
-static bool lesser(const struct place *a, const struct place *b, mf_nsec now)
+static bool lesser(const struct mf_learned_place *a, const struct mf_learned_place *b, mf_nsec now)
 {
 	bool a_idle = is_idle(a, now), b_idle = is_idle(b, now);
 
@@ -461,12 +242,12 @@ static bool lesser(const struct place *a, const struct place *b, mf_nsec now)
 }
 
 /* Looks at the next places and gives up the least of them, but for `keep`; false: all are held. */
-static bool give_up_one(struct mf_learned *t, const struct place *keep, mf_nsec now)
+static bool give_up_one(struct mf_learned *t, const struct mf_learned_place *keep, mf_nsec now)
 {
-	struct place *least = NULL;
+	struct mf_learned_place *least = NULL;
 
 	for (uint32_t i = 0; i < mf_min(LOOK, t->high); i++) {
-		struct place *p = &t->place[t->hand];
+		struct mf_learned_place *p = &t->place[t->hand];
 
 		t->hand = t->hand + 1 < t->high ? t->hand + 1 : 0;
 		if (!(p->life & 1) || p == keep || is_held(t, p))
@@ -482,7 +263,8 @@ static bool give_up_one(struct mf_learned *t, const struct place *keep, mf_nsec 
 }
 
 /* Makes room for a text and, without `keep`, for a route. */
-static bool make_room(struct mf_learned *t, size_t text, const struct place *keep, mf_nsec now)
+static bool make_room(struct mf_learned *t, size_t text, const struct mf_learned_place *keep,
+		      mf_nsec now)
 {
 	for (unsigned looks = 0; t->texts.n_free < mf_texts_need(text) || (!keep && t->n == t->max);)
 		if (!give_up_one(t, keep, now) && ++looks == LOOKS) {
@@ -511,7 +293,7 @@ static bool is_text(const struct mf_learned *t, uint32_t ref, const char *name)
 }
 
 /* Into *f; the text that was there must be dropped after *f has been written. */
-static uint32_t note_shared(struct mf_learned *t, struct facts *f, const char *name)
+static uint32_t note_shared(struct mf_learned *t, struct mf_learned_facts *f, const char *name)
 {
 	size_t n = name_length(name);
 	uint32_t old = f->shared;
@@ -530,10 +312,10 @@ static void count_overridden(struct mf_learned *t, bool was, bool is)
 }
 
 /* An earlier rule has the address. */
-static mf_err give_way(struct mf_learned *t, struct place *p, const struct mf_learned_route *r,
-		       bool overridden, const char **winner)
+static mf_err give_way(struct mf_learned *t, struct mf_learned_place *p,
+		       const struct mf_learned_route *r, bool overridden, const char **winner)
 {
-	struct facts f = p->facts;
+	struct mf_learned_facts f = p->facts;
 	uint32_t old = note_shared(t, &f, r->name);
 
 	f.until = mf_max(f.until, r->until);
@@ -550,10 +332,10 @@ static mf_err give_way(struct mf_learned *t, struct place *p, const struct mf_le
 }
 
 /* The address has a route, which this one prolongs or replaces. */
-static mf_err renew(struct mf_learned *t, struct place *p, const struct mf_learned_route *r,
-		    bool overridden, mf_nsec now)
+static mf_err renew(struct mf_learned *t, struct mf_learned_place *p,
+		    const struct mf_learned_route *r, bool overridden, mf_nsec now)
 {
-	struct facts f = p->facts;
+	struct mf_learned_facts f = p->facts;
 	size_t n = name_length(r->name);
 	bool ours = r->rule <= f.rule; /* name, rule and hop */
 	bool conflict = r->rule < f.rule && r->hop != f.hop;
@@ -581,41 +363,42 @@ static mf_err renew(struct mf_learned *t, struct place *p, const struct mf_learn
 	return MF_OK;
 }
 
-static struct facts facts_of(struct mf_learned *t, const struct mf_learned_route *r, bool overridden)
+static struct mf_learned_facts facts_of(struct mf_learned *t, const struct mf_learned_route *r,
+					bool overridden)
 {
 	uint32_t name = mf_texts_put(&t->texts, r->name, name_length(r->name));
 
 	count_overridden(t, false, overridden);
 	mf_count(&t->count.learned, 1);
 	mf_count(&t->count.routes, 1);
-	return (struct facts){
+	return (struct mf_learned_facts){
 		.until = r->until, .hop = r->hop, .rule = r->rule, .name = name, .overridden = overridden
 	};
 }
 
 /* Where one lived that sessions still hold. */
-static mf_err revive(struct mf_learned *t, struct place *p, const struct mf_learned_route *r,
-		     bool overridden, mf_nsec now)
+static mf_err revive(struct mf_learned *t, struct mf_learned_place *p,
+		     const struct mf_learned_route *r, bool overridden, mf_nsec now)
 {
-	struct facts old = p->facts, f;
+	struct mf_learned_facts old = p->facts, f;
 
 	if (!make_room(t, name_length(r->name), p, now))
 		return MF_E_FULL;
 	f = facts_of(t, r, overridden);
-	STORE(&p->used, 0);
-	STORE(&p->gone, 0);
+	MF_STORE(&p->used, 0);
+	MF_STORE(&p->gone, 0);
 	write_facts(p, &f);
 	drop_texts(t, &old);
-	mf_due_set(&t->due, number(t, p), f.until);
+	mf_due_set(&t->due, mf_learned_number(t, p), f.until);
 	return MF_OK;
 }
 
 mf_err mf_learned_put(struct mf_learned *t, const struct mf_learned_route *r, bool overridden,
 		      mf_nsec now, const char **winner)
 {
-	struct key k = key_of(t, &r->addr);
-	struct place *p = find(t, &k);
-	struct facts f;
+	struct mf_learned_key k = mf_learned_key(t, &r->addr);
+	struct mf_learned_place *p = mf_learned_place(t, &k);
+	struct mf_learned_facts f;
 
 	MF_ASSERT(r->hop);
 	if (p && p->gone)
@@ -632,18 +415,18 @@ mf_err mf_learned_put(struct mf_learned *t, const struct mf_learned_route *r, bo
 }
 
 /* A route that there is. */
-static struct place *find_route(const struct mf_learned *t, const struct mf_addr *a)
+static struct mf_learned_place *find_route(const struct mf_learned *t, const struct mf_addr *a)
 {
-	struct key k = key_of(t, a);
-	struct place *p = find(t, &k);
+	struct mf_learned_key k = mf_learned_key(t, a);
+	struct mf_learned_place *p = mf_learned_place(t, &k);
 
 	return p && !p->gone ? p : NULL;
 }
 
 bool mf_learned_shared(struct mf_learned *t, const struct mf_addr *a, const char *name)
 {
-	struct place *p = find_route(t, a);
-	struct facts f;
+	struct mf_learned_place *p = find_route(t, a);
+	struct mf_learned_facts f;
 	uint32_t old;
 
 	if (!p)
@@ -659,15 +442,6 @@ bool mf_learned_shared(struct mf_learned *t, const struct mf_addr *a, const char
 
 /* ---- Ending ---------------------------------------------------------------------------------------- */
 
-static struct mf_addr addr_of(const struct place *p)
-{
-	struct mf_addr a = { .family = LOAD(&p->family) };
-	uint64_t w[2] = { LOAD(&p->addr[0]), LOAD(&p->addr[1]) };
-
-	memcpy(a.b, w, sizeof(a.b));
-	return a;
-}
-
 void mf_learned_judge(struct mf_learned *t,
 		      bool (*judge)(void *ctx, struct mf_learned_route *r, bool *overridden),
 		      void *ctx)
@@ -675,9 +449,9 @@ void mf_learned_judge(struct mf_learned *t,
 	char name[MF_TEXT_MAX + 1];
 
 	for (uint32_t i = 0; i < t->high; i++) {
-		struct place *p = &t->place[i];
-		struct facts f = p->facts;
-		struct mf_learned_route r = { addr_of(p), f.hop, f.rule, f.until, name };
+		struct mf_learned_place *p = &t->place[i];
+		struct mf_learned_facts f = p->facts;
+		struct mf_learned_route r = { mf_learned_addr(p), f.hop, f.rule, f.until, name };
 		bool overridden = f.overridden;
 
 		if (!(p->life & 1) || p->gone)
@@ -696,9 +470,9 @@ void mf_learned_judge(struct mf_learned *t,
 	}
 }
 
-static void note_use(struct place *p)
+static void note_use(struct mf_learned_place *p)
 {
-	struct facts f = p->facts;
+	struct mf_learned_facts f = p->facts;
 
 	if (f.was_used)
 		return;
@@ -707,7 +481,7 @@ static void note_use(struct place *p)
 }
 
 /* The route at p is due: returns when to look at it again, MF_NEVER if it is out. */
-static mf_nsec look_at(struct mf_learned *t, struct place *p, mf_nsec now, mf_nsec idle)
+static mf_nsec look_at(struct mf_learned *t, struct mf_learned_place *p, mf_nsec now, mf_nsec idle)
 {
 	if (p->facts.until > now && !p->gone)
 		return p->facts.until;
@@ -746,7 +520,7 @@ mf_nsec mf_learned_expire(struct mf_learned *t, mf_nsec now, mf_nsec idle)
 
 bool mf_learned_remove(struct mf_learned *t, const struct mf_addr *a)
 {
-	struct place *p = find_route(t, a);
+	struct mf_learned_place *p = find_route(t, a);
 
 	if (p)
 		end(t, p);
@@ -758,64 +532,4 @@ void mf_learned_clear(struct mf_learned *t)
 	for (uint32_t i = 0; i < t->high; i++)
 		if (t->place[i].life & 1 && !t->place[i].gone)
 			end(t, &t->place[i]);
-}
-
-/* ---- For people ------------------------------------------------------------------------------------ */
-
-uint32_t mf_learned_places(const struct mf_learned *t)
-{
-	return t->max;
-}
-
-static void copy_out(const struct mf_learned *t, const struct place *p, struct mf_learned_info *out)
-{
-	const uint64_t *from = (const void *)&p->facts;
-	struct facts f;
-	uint64_t *to = (void *)&f;
-
-	for (unsigned i = 0; i < FACT_WORDS; i++)
-		to[i] = LOAD(&from[i]);
-	out->addr = addr_of(p);
-	out->hop = f.hop;
-	out->rule = f.rule;
-	out->until = f.until;
-	out->used = f.was_used || LOAD(&p->used);
-	out->overridden = f.overridden;
-	out->is_shared = f.is_shared;
-	mf_texts_get(&t->texts, f.name, out->name);
-	mf_texts_get(&t->texts, f.shared, out->shared);
-}
-
-bool mf_learned_info(const struct mf_learned *t, uint32_t place, struct mf_learned_info *out)
-{
-	const struct place *p = &t->place[place];
-	uint32_t life, seq, held;
-	bool same;
-
-	MF_ASSERT(place < t->max);
-	do {
-		life = __atomic_load_n(&p->life, __ATOMIC_ACQUIRE);
-		seq = __atomic_load_n(&p->seq, __ATOMIC_ACQUIRE);
-		if (!(life & 1) || LOAD(&p->gone))
-			return false;
-		copy_out(t, p, out);
-		held = LOAD(&t->held[place]);
-		__atomic_thread_fence(__ATOMIC_ACQUIRE);
-		same = LOAD(&p->seq) == seq && LOAD(&p->life) == life;
-	} while (seq & 1 || !same);
-	out->held = held ? held - 1 : 0;
-	return true;
-}
-
-bool mf_learned_find(const struct mf_learned *t, const struct mf_addr *a, struct mf_learned_info *out)
-{
-	struct key k = key_of(t, a);
-	const struct place *p = find(t, &k);
-
-	return p && mf_learned_info(t, number(t, p), out) && mf_addr_equal(&out->addr, a);
-}
-
-const struct mf_learned_counters *mf_learned_counters(const struct mf_learned *t)
-{
-	return &t->count;
 }
