@@ -9,9 +9,9 @@
 
 /* Goes through bytes that lie in pieces, once, from the first to the last. */
 struct mf_pieces {
-	const struct mf_span *v, *end;
-	size_t at;   /* in the piece v */
-	size_t left; /* bytes that may still be taken */
+	const struct mf_span *v; /* the piece that is next */
+	size_t at;               /* in it */
+	size_t left;             /* bytes that may still be taken */
 };
 
 /* Not more than `max` bytes of them. */

@@ -6,7 +6,7 @@
 
 struct mf_pieces mf_pieces(const struct mf_span *v, size_t n, size_t max)
 {
-	struct mf_pieces p = { .v = v, .end = v + n };
+	struct mf_pieces p = { .v = v };
 
 	for (size_t i = 0; i < n && p.left < max; i++)
 		p.left += mf_min(v[i].n, max - p.left);
