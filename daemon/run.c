@@ -338,8 +338,8 @@ static mf_err start_engine(struct mf_daemon *d, struct mf_errbuf *eb)
 		.mark = 0, /* sockets without a mark get d->mark, which can change */
 		.merge_tcp = mf_network_takes_tcp(d),
 		.merge_udp = mf_network_takes_udp(d),
-		.dns_cache = d->config->dns.cache_bytes,
-		.learned = d->config->app_routing.max_learned,
+		.dns_cache = d->config->dns.enabled ? d->config->dns.cache_bytes : 0,
+		.learned = d->config->dns.enabled ? d->config->app_routing.max_learned : 0,
 		.default_mtu = d->mtu,
 	};
 	struct mf_engine_host host = mf_host_engine(d);

@@ -414,7 +414,7 @@ static void fill_dns(struct mf_engine *e, struct mf_steering *s, const struct mf
 	copy_hosts(s, c);
 	copy_rebind_allow(s, c);
 	note_no_ip6(e, s, cfg, hop_of);
-	s->has_dns = d->n_vpn || d->n_direct || d->n_hosts;
+	s->has_dns = c->enabled;
 }
 
 static void fill_catch(struct mf_steering *s, const struct mf_config_dns *c)

@@ -72,10 +72,18 @@ void mf_answer_learn(struct mf_resolver *r, struct mf_span msg, const struct mf_
 /* ---- What must not be in an answer ----------------------------------------------------------------- */
 
 struct sieve {
-	struct mf_resolver *r;
+	const struct mf_dns_facts *only; /* these addresses and no others; NULL: all */
 	bool no_private, no_ip6;
 	uint32_t private, ip6; /* taken out */
 };
+
+static bool is_among(const struct mf_dns_facts *f, const struct mf_addr *a)
+{
+	for (uint16_t i = 0; i < f->n_addrs; i++)
+		if (mf_addr_equal(&f->addr[i], a))
+			return true;
+	return false;
+}
 
 static bool keep(void *ctx, const struct mf_addr *a)
 {
@@ -89,7 +97,7 @@ static bool keep(void *ctx, const struct mf_addr *a)
 		s->ip6++;
 		return false;
 	}
-	return true;
+	return !s->only || is_among(s->only, a);
 }
 
 /* Rebinding protection is for what public servers say outside of every VPN: a name that is routed to a VPN is there
@@ -100,34 +108,45 @@ static bool guards(const struct mf_resolver *r, const struct mf_question *q)
 	       !mf_local_may_be_private(r, &q->name);
 }
 
-/* The answer without them, in r->work; n 0: malformed. */
-static struct mf_span sift(struct mf_question *q, struct mf_span answer, const struct mf_dns_facts *f)
+static void tell_rebound(struct mf_resolver *r, const struct mf_dns_name *name)
+{
+	char text[MF_DNS_TEXT_MAX];
+
+	mf_logf_limited(&r->port.log, &r->rebind_limit, r->now, MF_LOG_WARN,
+			"dns: a private address for the public name %s was taken out of the answer "
+			"(dns.rebind_allow makes exceptions)",
+			mf_dns_name_format(name, text));
+}
+
+/* The answer without them, in r->work if anything had to go; n 0: malformed. An address that is not learned must
+ * not reach a client whose name has a route: of more than fit the facts the rest goes. */
+static struct mf_span sift(struct mf_question *q, struct mf_span answer, struct mf_dns_facts *f)
 {
 	struct mf_resolver *r = q->resolver;
 	struct sieve s = {
-		.r = r,
+		.only = f->n_addrs == MF_DNS_ADDRS_MAX ? f : NULL,
 		.no_private = guards(r, q),
 		.no_ip6 = q->hop < r->cfg->n_hops && r->cfg->strip_aaaa_hops[q->hop],
 	};
-	char name[MF_DNS_TEXT_MAX];
-	bool any = false;
-	size_t n;
+	struct mf_span sifted = { .p = r->work };
+	struct mf_dns_facts left;
 
-	for (uint16_t i = 0; i < f->n_addrs && !any; i++)
-		any = !keep(&s, &f->addr[i]);
-	if (!any)
+	if (!s.only && !s.no_private && !s.no_ip6)
 		return answer;
-	s.private = s.ip6 = 0;
-	n = mf_dns_strip(r->work, sizeof(r->work), answer, keep, &s);
+	sifted.n = mf_dns_strip(r->work, sizeof(r->work), answer, keep, &s);
 	mf_count(&r->count.rebound, s.private);
 	mf_count(&r->count.stripped, s.ip6);
 	if (s.private)
-		mf_logf_limited(
-			&r->port.log, &r->rebind_limit, r->now, MF_LOG_WARN,
-			"dns: a private address for the public name %s was taken out of the answer "
-			"(dns.rebind_allow makes exceptions)",
-			mf_dns_name_format(&q->name, name));
-	return (struct mf_span){ r->work, n };
+		tell_rebound(r, &q->name);
+	if (!sifted.n || mf_dns_facts_read(sifted, &left))
+		return (struct mf_span){ 0 };
+	/* That there is nothing left is our answer, and may be kept like any other. */
+	if (left.nodata && !f->nodata) {
+		left.cacheable = true;
+		left.ttl = f->ttl;
+	}
+	*f = left;
+	return sifted;
 }
 
 /* ---- Handing out ----------------------------------------------------------------------------------- */
@@ -250,6 +269,26 @@ bool mf_question_serve_stale(struct mf_question *q)
 
 /* ---- An upstream has answered, or will not ---------------------------------------------------------- */
 
+/* So that the servers are left alone for a moment, and an answer that has ended is served meanwhile. */
+static void note_failure(struct mf_question *q)
+{
+	struct mf_resolver *r = q->resolver;
+	struct mf_dns_key key = { .name = &q->name, .type = q->type, .flags = q->flags };
+	struct mf_dns_facts f = { .rcode = MF_DNS_SERVFAIL };
+	struct mf_dns_entry_note note = { .hop = q->hop, .rule = q->rule, .group = q->group };
+	uint8_t question[600];
+	struct mf_dns_query query;
+	struct mf_span msg = { .p = question };
+
+	msg.n = mf_dns_question_write(question, 0, &q->name, q->type, false, false, NULL, false);
+	if (q->uncached || mf_dns_query_read(msg, &query))
+		return;
+	msg.n = mf_dns_reply_empty(r->work, sizeof(r->work), msg, &query, MF_DNS_SERVFAIL,
+				   MF_DNS_EDE_NONE, 0);
+	msg.p = r->work;
+	(void)mf_dns_cache_put(r->cache, &key, msg, &f, &note, FAILED_TTL, r->now);
+}
+
 static void failed(struct mf_question *q, const struct mf_upstream_result *res)
 {
 	struct mf_resolver *r = q->resolver;
@@ -260,6 +299,7 @@ static void failed(struct mf_question *q, const struct mf_upstream_result *res)
 			"dns: %s: no answer through %s: %s", mf_dns_name_format(&q->name, name),
 			r->port.hop_name(r->port.ctx, r->group[q->group].hop),
 			mf_transport_error_text(res->err));
+	note_failure(q);
 	if (!mf_question_serve_stale(q))
 		mf_question_fail(q, MF_DNS_SERVFAIL,
 				 res->err == MF_TRANSPORT_UNREACHABLE ? MF_DNS_EDE_NETWORK
@@ -278,25 +318,17 @@ static struct mf_dns_entry_note note_of(const struct mf_question *q,
 	};
 }
 
-/* Passes on an answer that cannot be kept. */
-static void pass_on(struct mf_question *q, struct mf_span answer, const struct mf_dns_facts *f)
-{
-	struct mf_dns_kept k = { .msg = (uint8_t *)(uintptr_t)answer.p, .n = (uint16_t)answer.n };
-
-	hand_out(q, &k, f, 0, MF_DNS_EDE_NONE, "asked");
-}
-
-static void answered(struct mf_question *q, struct mf_span answer, struct mf_dns_facts *f,
+static void answered(struct mf_question *q, struct mf_span answer, const struct mf_dns_facts *f,
 		     const struct mf_upstream_result *res)
 {
 	struct mf_resolver *r = q->resolver;
-	struct mf_dns_cache_config *limits = &(struct mf_dns_cache_config){ 0 };
+	const struct mf_dns_cache_config *limits = &r->cfg->cache;
 	struct mf_dns_key key = { .name = &q->name, .type = q->type, .flags = q->flags };
 	struct mf_dns_entry_note note = note_of(q, res);
 	struct mf_name_route route;
 	struct mf_dns_kept k;
+	mf_err err;
 
-	*limits = r->cfg->cache;
 	mf_resolver_route(r, &q->name, &route);
 	terminate(&route);
 	/* Before anybody hears of the addresses. */
@@ -305,8 +337,11 @@ static void answered(struct mf_question *q, struct mf_span answer, struct mf_dns
 		(void)mf_dns_cache_put(r->cache, &key, answer, f, &note,
 				       f->cacheable ? 0 : FAILED_TTL, r->now);
 	}
-	if (mf_dns_keep(&k, r->kept, answer, limits->ttl_min, limits->ttl_max))
-		pass_on(q, answer, f);
+	err = mf_dns_keep(&k, r->kept, answer, limits->ttl_min, limits->ttl_max);
+	if (err == MF_E_RANGE)
+		k.n_ttls = 0; /* too many to count down, which an answer that has just come need not be */
+	if (err && err != MF_E_RANGE)
+		mf_question_fail(q, MF_DNS_SERVFAIL, MF_DNS_EDE_NONE);
 	else
 		hand_out(q, &k, f, 0, MF_DNS_EDE_NONE, "asked");
 }
@@ -328,7 +363,7 @@ void mf_question_done(void *ctx, const struct mf_upstream_result *res, mf_nsec n
 		failed(q, &broken);
 	} else {
 		answer = sift(q, res->answer, &f);
-		if (!answer.n || (answer.p == r->work && mf_dns_facts_read(answer, &f)))
+		if (!answer.n)
 			failed(q, &broken);
 		else if (f.rcode == MF_DNS_SERVFAIL && mf_question_serve_stale(q))
 			mf_count(&r->count.failed, 1);

@@ -233,14 +233,18 @@ static enum mf_dns_outcome cached(struct visit *v, const struct mf_dns_key *k)
 	struct mf_resolver *r = v->r;
 	struct mf_dns_hit hit;
 
-	/* What came in through another interface than the rules say now is no answer. */
-	if (!mf_dns_cache_get(r->cache, k, r->now, &hit) || hit.note->hop != v->route.hop || hit.stale)
+	/* What came in through another interface than the rules say now is no answer. One that has ended is, for as
+	 * long as it is no use to ask again (RFC 8767 5). */
+	if (!mf_dns_cache_get(r->cache, k, r->now, &hit) || hit.note->hop != v->route.hop ||
+	    (hit.stale && hit.refresh))
 		return forward(v, k);
 	hit.note->rule = v->route.number;
 	mf_count(&r->count.cached, 1);
+	mf_count(&r->count.stale, hit.stale);
 	keep_learned(v, &hit);
 	v->n = mf_dns_reply_kept(v->out, v->cap, v->msg, &v->q, hit.msg, hit.ttl_at, hit.n_ttls,
-				 hit.age, 0, MF_DNS_EDE_NONE);
+				 hit.age, hit.stale ? STALE_TTL : 0,
+				 hit.stale ? MF_DNS_EDE_STALE : MF_DNS_EDE_NONE);
 	if (hit.refresh)
 		prefetch(v, k);
 	return MF_DNS_ANSWERED;
