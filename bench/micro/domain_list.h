@@ -3,11 +3,11 @@
  * domain_list - names such as lists of advertisers and of whole countries' sites have, the same
  * from the same seed.
  *
- * What matters to a set of names is kept as it is in public lists: half end in .com and the rest in
- * some thirty other suffixes with a few frequent ones, a registered label has 4 to 20 bytes and is
- * made of words, parts of words and now and then digits and hyphens, a third of the names have one
- * or two labels more, of which many are of a few dozen well-known ones, and many share their zone
- * with the name before. 18 bytes on average.
+ * What matters to a set of names is as in public lists: half end in .com and the rest in some
+ * thirty other suffixes, a few of them frequent; what was registered has 4 to 20 bytes and is made
+ * of words, parts of words, and now and then digits and hyphens; a third of the names have a label
+ * or two more, of which many are well-known ones, and share their zone with others. 20 bytes on
+ * average; one name in a hundred is there already, or below another.
  */
 #ifndef BENCH_DOMAIN_LIST_H
 #define BENCH_DOMAIN_LIST_H
@@ -58,8 +58,8 @@ static inline const char *bench_suffix(struct mf_prng *g)
 	return table[k].text;
 }
 
-/* A word or something that could be one. */
-static inline void bench_word(struct mf_prng *g, struct bench_name *name)
+/* A word, or something that could be one. */
+static inline void bench_word(struct mf_prng *g, struct bench_name *name, bool known)
 {
 	static const char *const words[] = {
 		"ad",    "ads",  "click",  "track", "media", "shop",  "online", "cloud",
@@ -74,7 +74,7 @@ static inline void bench_word(struct mf_prng *g, struct bench_name *name)
 					     "in", "on", "or", "el", "ia", "is", "us", "ay" };
 	unsigned syllables = 2 + (unsigned)mf_prng_below(g, 2);
 
-	if (mf_prng_below(g, 100) < 35) {
+	if (known) {
 		bench_add(name, words[mf_prng_below(g, MF_ARRAY_LEN(words))]);
 		return;
 	}
@@ -89,11 +89,13 @@ static inline void bench_zone(struct mf_prng *g, struct bench_name *zone)
 {
 	char digits[8];
 
+	bool known = mf_prng_below(g, 100) < 60, first = mf_prng_below(g, 2);
+
 	zone->n = 0;
-	bench_word(g, zone);
+	bench_word(g, zone, known && first);
 	if (mf_prng_below(g, 100) < 12)
 		bench_add(zone, "-");
-	bench_word(g, zone);
+	bench_word(g, zone, known && !first);
 	if (mf_prng_below(g, 100) < 15) {
 		snprintf(digits, sizeof(digits), "%u", (unsigned)mf_prng_below(g, 1000));
 		bench_add(zone, digits);
@@ -111,27 +113,31 @@ static inline void bench_label(struct mf_prng *g, struct bench_name *name)
 	if (mf_prng_below(g, 100) < 60) {
 		bench_add(name, known[mf_prng_below(g, MF_ARRAY_LEN(known))]);
 	} else {
-		bench_word(g, name);
+		bench_word(g, name, mf_prng_below(g, 2));
 		snprintf(digits, sizeof(digits), "%u", (unsigned)mf_prng_below(g, 100));
 		bench_add(name, digits);
 	}
 	bench_add(name, ".");
 }
 
-/* The next name. `zone` is that of the name before; {0} to begin with. */
+/* The next name. `zone` is that of the name before, if others are to follow below it; { 0 } to
+ * begin with. */
 static inline struct bench_name bench_next_name(struct mf_prng *g, struct bench_name *zone)
 {
 	struct bench_name name = { .n = 0 };
+	bool more = zone->n > 0;
 	unsigned roll = (unsigned)mf_prng_below(g, 100);
 
-	if (zone->n == 0 || mf_prng_below(g, 100) < 85)
+	if (!more)
 		bench_zone(g, zone);
-	if (roll < 35)
-		bench_label(g, &name);
-	if (roll < 8)
-		bench_label(g, &name);
 	zone->s[zone->n] = '\0';
+	if (more || roll < 25)
+		bench_label(g, &name);
+	if (more && roll < 25)
+		bench_label(g, &name);
 	bench_add(&name, zone->s);
+	if (name.n == zone->n || mf_prng_below(g, 100) < 60)
+		zone->n = 0;
 	return name;
 }
 

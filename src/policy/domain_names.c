@@ -145,15 +145,17 @@ uint8_t *mf_domain_bucket_find(uint8_t *p, const uint8_t *end, const uint8_t *pa
 	return NULL;
 }
 
-/* Whether the bucket's filter lets the suffix pass; then its text is fetched, to be there later. */
+/* Whether the bucket's filter lets the suffix pass; then its text is fetched, to be there later:
+ * few buckets have more than two cache lines. */
 static inline bool may_have(const struct mf_domain_names *t, uint64_t hash)
 {
+	const uint64_t *bucket = t->bucket + mf_domain_bucket(hash, t->buckets);
 	uint64_t filter = mf_domain_filter(hash);
-	uint64_t bucket = t->bucket[mf_domain_bucket(hash, t->buckets)];
 
-	if ((bucket & filter) != filter)
+	if ((bucket[0] & filter) != filter)
 		return false;
-	__builtin_prefetch(t->text + (uint32_t)bucket);
+	__builtin_prefetch(t->text + (uint32_t)bucket[0]);
+	__builtin_prefetch(t->text + (uint32_t)bucket[1]);
 	return true;
 }
 
@@ -203,8 +205,9 @@ bool mf_domain_names_find_whole(const struct mf_domain_names *t, const struct mf
 
 size_t mf_domain_names_bytes(const struct mf_domain_names *t)
 {
-	return t->n ? (t->buckets + (size_t)1) * sizeof(*t->bucket) + (uint32_t)t->bucket[t->buckets]
-		    : 0;
+	if (!t->n)
+		return 0;
+	return (t->buckets + (size_t)2) * sizeof(*t->bucket) + (uint32_t)t->bucket[t->buckets] + 1;
 }
 
 void mf_domain_names_fini(struct mf_domain_names *t)
