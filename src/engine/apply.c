@@ -506,6 +506,7 @@ mf_err mf_engine_apply(struct mf_engine *e, const struct mf_config *cfg, mf_nsec
 		err = prepare_steering(e, cfg, &p, eb);
 	if (!err)
 		err = prepare_snapshots(e, &p, eb);
+	mf_steering_settle(e, !err);
 	if (err) {
 		undo(e, cfg, &p);
 		e->drop_sessions = false;
@@ -514,6 +515,28 @@ mf_err mf_engine_apply(struct mf_engine *e, const struct mf_config *cfg, mf_nsec
 	}
 	free(p.ifaces);
 	return err;
+}
+
+mf_err mf_engine_apply_domains(struct mf_engine *e, const struct mf_config *cfg, struct mf_errbuf *eb)
+{
+	uint32_t *hops = calloc(cfg->n_interfaces + 1, sizeof(*hops));
+	struct mf_snapshot *snap = mf_snapshot_new(e);
+	struct mf_steering *steering = NULL, *old = e->steering;
+
+	for (uint32_t i = 0; hops && i < cfg->n_interfaces; i++)
+		hops[i] = find_iface(e, cfg->interfaces[i].name)->wg.hop;
+	if (hops && snap)
+		steering = mf_steering_new(e, cfg, e->routes, hops);
+	free(hops);
+	mf_steering_settle(e, steering != NULL);
+	if (!steering) {
+		free(snap);
+		return mf_fail(eb, MF_E_NO_MEMORY, "routes of names: not enough memory");
+	}
+	e->steering = steering;
+	mf_publish(e, snap, e->routes);
+	mf_steering_retire(e, old);
+	return MF_OK;
 }
 
 void mf_engine_set_default_mtu(struct mf_engine *e, uint32_t mtu)

@@ -62,12 +62,22 @@ mf_err mf_dns_init(struct mf_engine *e, mf_nsec now)
 
 /* ---- Domain sets ---------------------------------------------------------------------------------------- */
 
+static struct mf_named_set *find_in(struct mf_named_set **v, uint32_t n, const char *name)
+{
+	for (uint32_t i = 0; i < n; i++)
+		if (!strcmp(v[i]->name, name))
+			return v[i];
+	return NULL;
+}
+
+/* As it will be with the next snapshot. */
 static struct mf_named_set *find_set(const struct mf_engine *e, const char *name)
 {
-	for (uint32_t i = 0; i < e->n_sets; i++)
-		if (!strcmp(e->sets[i]->name, name))
-			return e->sets[i];
-	return NULL;
+	struct mf_named_set *s = find_in(e->staged, e->n_staged, name);
+
+	if (!s)
+		s = find_in(e->sets, e->n_sets, name);
+	return s && s->set ? s : NULL;
 }
 
 /* Whoever holds one counts: the engine, and every steering that names it. */
@@ -92,39 +102,60 @@ static struct mf_named_set *new_set(const char *name, struct mf_domain_set *set)
 	return NULL;
 }
 
-static void forget_set(struct mf_engine *e, const char *name)
+static void forget(struct mf_named_set **v, uint32_t *n, const char *name)
 {
-	for (uint32_t i = 0; i < e->n_sets; i++)
-		if (!strcmp(e->sets[i]->name, name)) {
-			put_set(e->sets[i]);
-			e->sets[i] = e->sets[--e->n_sets];
+	for (uint32_t i = 0; i < *n; i++)
+		if (!strcmp(v[i]->name, name)) {
+			put_set(v[i]);
+			v[i] = v[--*n];
 			return;
 		}
 }
 
+/* Room for one more in both lists, so that putting them in force cannot fail. */
+static bool make_room(struct mf_engine *e)
+{
+	size_t n = e->n_sets + e->n_staged + 1;
+	struct mf_named_set **sets = reallocarray(e->sets, n, sizeof(*sets));
+	struct mf_named_set **staged = reallocarray(e->staged, n, sizeof(*staged));
+
+	if (sets)
+		e->sets = sets;
+	if (staged)
+		e->staged = staged;
+	return sets && staged;
+}
+
 mf_err mf_engine_set_domains(struct mf_engine *e, const char *name, struct mf_domain_set *set)
 {
-	struct mf_named_set *s = set ? new_set(name, set) : NULL;
-	struct mf_named_set **grown = reallocarray(e->sets, e->n_sets + 1, sizeof(*e->sets));
+	struct mf_named_set *s = make_room(e) ? new_set(name, set) : NULL;
 
-	if (grown)
-		e->sets = grown;
-	if (!grown || (set && !s)) {
-		if (s)
-			put_set(s);
-		else
-			mf_domain_set_free(set);
+	if (!s) {
+		mf_domain_set_free(set);
 		return MF_E_NO_MEMORY;
 	}
-	forget_set(e, name);
-	if (s)
-		e->sets[e->n_sets++] = s;
+	forget(e->staged, &e->n_staged, name);
+	e->staged[e->n_staged++] = s;
 	return MF_OK;
+}
+
+void mf_steering_settle(struct mf_engine *e, bool in_force)
+{
+	while (e->n_staged) {
+		struct mf_named_set *s = e->staged[--e->n_staged];
+
+		if (in_force)
+			forget(e->sets, &e->n_sets, s->name);
+		if (in_force && s->set)
+			e->sets[e->n_sets++] = s;
+		else
+			put_set(s);
+	}
 }
 
 const struct mf_domain_set *mf_engine_domains(const struct mf_engine *e, const char *name)
 {
-	const struct mf_named_set *s = find_set(e, name);
+	const struct mf_named_set *s = find_in(e->sets, e->n_sets, name);
 
 	return s ? s->set : NULL;
 }
@@ -493,9 +524,11 @@ void mf_dns_fini(struct mf_engine *e)
 		mf_steering_free(s);
 	}
 	mf_steering_free(e->steering);
+	mf_steering_settle(e, false);
 	while (e->n_sets)
 		put_set(e->sets[--e->n_sets]);
 	free(e->sets);
+	free(e->staged);
 	mf_learned_free(e->learned);
 }
 

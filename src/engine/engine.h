@@ -100,10 +100,16 @@ MF_MUST_CHECK mf_err mf_engine_peer_set(struct mf_engine *e, struct mf_wg_device
  * wants to be called again, MF_NEVER if only events matter. Call it after wake_control, too. */
 mf_nsec mf_engine_control(struct mf_engine *e, mf_nsec now);
 
-/* The domain set of this name as it has been read, with what stands in the profile itself (the engine's from now on, also after an error;
- * NULL: only what stands in the profile). The next mf_engine_apply puts it in force. MF_E_NO_MEMORY: nothing has changed. */
+/* The domain set of this name as it has been read, with what stands in the profile itself (the engine's
+ * from now on, also after an error; NULL: only what stands in the profile). The next mf_engine_apply or
+ * mf_engine_apply_domains puts it in force; if that fails, it is freed and the one before stays.
+ * MF_E_NO_MEMORY: nothing has changed. */
 MF_MUST_CHECK mf_err mf_engine_set_domains(struct mf_engine *e, const char *name,
 					   struct mf_domain_set *set);
+/* Puts them in force without another profile: `cfg` is the one that was applied last. What `wg set` has
+ * changed since then stays. MF_E_NO_MEMORY: nothing has changed. */
+MF_MUST_CHECK mf_err mf_engine_apply_domains(struct mf_engine *e, const struct mf_config *cfg,
+					     struct mf_errbuf *eb);
 /* The set in force, NULL: none of this name. */
 const struct mf_domain_set *mf_engine_domains(const struct mf_engine *e, const char *name);
 

@@ -78,8 +78,9 @@ struct mf_engine {
 	struct mf_learned *learned;
 	struct mf_steering *steering; /* in force; NULL: no profile yet */
 	struct mf_steering *retired;  /* the resolver may still use them */
-	struct mf_named_set **sets;
-	uint32_t n_sets;
+	struct mf_named_set **sets;   /* in force; room for those of `staged`, too */
+	struct mf_named_set **staged; /* the next profile's; `set` NULL: it has none of this name */
+	uint32_t n_sets, n_staged;
 	struct mf_addr tunnel4, tunnel6;
 	uint32_t staged_max;
 	struct mf_host_config host_config; /* of each worker, but for what the snapshot knows better */
@@ -131,6 +132,8 @@ struct mf_steering *mf_steering_new(struct mf_engine *e, const struct mf_config 
 void mf_steering_free(struct mf_steering *s);
 void mf_steering_fill(const struct mf_engine *e, struct mf_snapshot *snap);
 void mf_steering_retire(struct mf_engine *e, struct mf_steering *old);
+/* What mf_engine_set_domains has brought is in force, or (false) will not be. */
+void mf_steering_settle(struct mf_engine *e, bool in_force);
 /* Frees what the resolver has let go of. */
 void mf_steering_sweep(struct mf_engine *e);
 /* Bytes of cache and learned routes. */
