@@ -11,7 +11,7 @@
 #include <stdlib.h>
 
 enum {
-	AHEAD = 8,        /* names that are read before one is dealt with */
+	AHEAD = 8,         /* names that are read before one is dealt with */
 	BAG_MAX = 1 << 30, /* bytes */
 	IN_A_BUCKET = 4,   /* names, on average */
 	GONE = '*',        /* instead of a name's first byte: is not to be in the table */
