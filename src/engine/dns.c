@@ -298,6 +298,8 @@ static void fill_names(struct mf_engine *e, struct mf_steering *s, const struct 
 			.set_name = r->domain_set->name,
 			.hop = hop_for(r->action, r->interface, hop_of),
 			.rule = i,
+			.file = r->src.pos.file,
+			.line = r->src.pos.line,
 		};
 	}
 	if (n && !s->failed) {

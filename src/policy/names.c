@@ -12,8 +12,10 @@ struct mf_names *mf_names_new(const struct mf_name_rule *rule, uint32_t n)
 	for (; t->n < n; t->n++) {
 		t->rule[t->n] = rule[t->n];
 		t->rule[t->n].set_name = strdup(rule[t->n].set_name);
-		if (t->rule[t->n].set_name)
+		t->rule[t->n].file = rule[t->n].file ? strdup(rule[t->n].file) : NULL;
+		if (t->rule[t->n].set_name && !t->rule[t->n].file == !rule[t->n].file)
 			continue;
+		t->n++;
 		mf_names_free(t);
 		return NULL;
 	}
@@ -24,8 +26,10 @@ void mf_names_free(struct mf_names *t)
 {
 	if (!t)
 		return;
-	for (uint32_t i = 0; i < t->n; i++)
+	for (uint32_t i = 0; i < t->n; i++) {
 		free((char *)t->rule[i].set_name);
+		free((char *)t->rule[i].file);
+	}
 	free(t);
 }
 

@@ -13,6 +13,8 @@ struct mf_name_rule {
 	const char *set_name;            /* copied */
 	uint32_t hop;                    /* where it leads (nodes/snapshot.h) */
 	uint32_t rule;                   /* its number in the profile's app_routing.routes */
+	const char *file;                /* where that is written; copied; NULL: nowhere */
+	uint32_t line;
 };
 
 struct mf_names {

@@ -315,6 +315,7 @@ static struct mf_dns_entry_note note_of(const struct mf_question *q,
 		.latency_us = (uint32_t)(res->latency / MF_USEC),
 		.upstream = res->server,
 		.group = q->group,
+		.flags = q->resolver->epoch,
 	};
 }
 

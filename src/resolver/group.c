@@ -75,8 +75,10 @@ mf_err mf_groups_open(struct mf_resolver *r)
 
 void mf_groups_close(struct mf_resolver *r)
 {
-	for (unsigned i = 0; i < r->n_groups; i++)
+	for (unsigned i = 0; i < r->n_groups; i++) {
+		mf_transport_counters_add(&r->closed, mf_upstream_counters(r->group[i].upstream));
 		mf_upstream_free(r->group[i].upstream);
+	}
 	r->n_groups = 0;
 	/* What was asked there is not asked any more: mf_resolver_configure asks anew. */
 	for (struct mf_question *q = r->open; q; q = q->next)

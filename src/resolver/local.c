@@ -204,7 +204,12 @@ size_t mf_local_answer(struct mf_resolver *r, struct mf_span msg, const struct m
 	return 0;
 }
 
-bool mf_local_knows(const struct mf_resolver *r, const struct mf_dns_name *name)
+bool mf_local_knows(const struct mf_resolver *r, const struct mf_dns_name *name,
+		    const struct mf_dns_host **host)
 {
-	return find_host(r->cfg, name) || find_special(name);
+	const struct mf_dns_host *h = find_host(r->cfg, name);
+
+	if (host)
+		*host = h;
+	return h || find_special(name);
 }

@@ -112,6 +112,7 @@ mf_err mf_resolver_configure(struct mf_resolver *r, const struct mf_resolver_con
 	r->now = now;
 	mf_groups_close(r);
 	r->cfg = cfg;
+	r->epoch = (uint8_t)(r->epoch % UINT8_MAX + 1);
 	memset(r->by_rule, 0, sizeof(r->by_rule));
 	if (cfg) {
 		mf_dns_cache_configure(r->cache, &cfg->cache);
@@ -445,7 +446,7 @@ void mf_resolver_explain(struct mf_resolver *r, const struct mf_dns_name *name,
 	mf_resolver_route(r, name, &route);
 	if (r->cfg->names && route.n)
 		mf_names_explain(r->cfg->names, route.text, route.n, &out->verdict);
-	out->local = mf_local_knows(r, name);
+	out->local = mf_local_knows(r, name, &out->host);
 	out->hop = route.hop;
 	out->blocked = is_block(r->cfg, route.hop) &&
 		       (r->cfg->block != MF_BLOCK_ROUTE || !route.rule);
@@ -464,4 +465,20 @@ bool mf_resolver_upstream(const struct mf_resolver *r, unsigned g, unsigned serv
 		return false;
 	mf_upstream_info(r->group[g].upstream, server, out);
 	return true;
+}
+
+const char *mf_resolver_server(const struct mf_resolver *r, const struct mf_dns_entry_note *note)
+{
+	const struct mf_group *g = &r->group[mf_min(note->group, GROUPS_MAX - 1)];
+
+	if (note->flags != r->epoch || note->group >= r->n_groups || note->upstream >= g->n)
+		return NULL;
+	return g->server[note->upstream].text;
+}
+
+void mf_resolver_transports(const struct mf_resolver *r, struct mf_transport_counters *sum)
+{
+	*sum = r->closed;
+	for (unsigned i = 0; i < r->n_groups; i++)
+		mf_transport_counters_add(sum, mf_upstream_counters(r->group[i].upstream));
 }

@@ -125,6 +125,7 @@ struct mf_dns_cache *mf_resolver_cache(struct mf_resolver *r);
 struct mf_resolver_why {
 	struct mf_name_verdict verdict;
 	bool local; /* answered from dns.hosts or as a special name */
+	const struct mf_dns_host *host; /* the line of dns.hosts, NULL: none */
 	bool blocked;
 	uint32_t hop;      /* of the name's rule, or the fallback's */
 	uint8_t n_servers; /* that would be asked */
@@ -136,6 +137,10 @@ void mf_resolver_explain(struct mf_resolver *r, const struct mf_dns_name *name,
 /* The servers of group g (0 ...; false: no more). */
 bool mf_resolver_upstream(const struct mf_resolver *r, unsigned g, unsigned server,
 			  struct mf_upstream_info *out);
+/* Who has given a kept answer, as the profile calls it; NULL: nobody, or nobody of this configuration. */
+const char *mf_resolver_server(const struct mf_resolver *r, const struct mf_dns_entry_note *note);
+/* The sum over all servers since the start. */
+void mf_resolver_transports(const struct mf_resolver *r, struct mf_transport_counters *sum);
 /* Names asked for most, the first of them first; counts fade over an hour. Bounded memory (space-saving, Metwally 2005). */
 struct mf_dns_top {
 	char name[MF_LEARNED_NAME_MAX + 1];

@@ -108,6 +108,8 @@ struct mf_resolver {
 	mf_nsec learned_next; /* when learned routes want to be looked through */
 	struct mf_log_limit conflict_limit, rebind_limit, fail_limit;
 	struct mf_resolver_counters count;
+	struct mf_transport_counters closed; /* of upstreams that are gone */
+	uint8_t epoch; /* of the configuration, not 0: in the notes of what was answered under it */
 	uint64_t by_rule[MF_DNS_RULES_MAX + 1];
 	uint8_t out[MF_DNS_MESSAGE_MAX], work[MF_DNS_MESSAGE_MAX], kept[MF_DNS_MESSAGE_MAX];
 };
@@ -175,8 +177,9 @@ mf_nsec mf_groups_run(struct mf_resolver *r, mf_nsec now);
  * the canary of browsers that would go round us). Returns the length, 0: it is none of these. */
 size_t mf_local_answer(struct mf_resolver *r, struct mf_span msg, const struct mf_dns_query *q,
 		       uint8_t *out, size_t cap);
-/* True if mf_local_answer would answer A of it. */
-bool mf_local_knows(const struct mf_resolver *r, const struct mf_dns_name *name);
+/* True if mf_local_answer would answer A of it. *host, if not NULL: the line of dns.hosts, or NULL. */
+bool mf_local_knows(const struct mf_resolver *r, const struct mf_dns_name *name,
+		    const struct mf_dns_host **host);
 /* May answers for this name have such addresses? */
 bool mf_local_may_be_private(const struct mf_resolver *r, const struct mf_dns_name *name);
 

@@ -110,6 +110,13 @@ struct mf_transport_counters {
 	MF_TRANSPORT_COUNTER_LIST(X)
 #undef X
 };
+static inline void mf_transport_counters_add(struct mf_transport_counters *sum,
+					     const struct mf_transport_counters *n)
+{
+#define X(name, text) sum->name += n->name;
+	MF_TRANSPORT_COUNTER_LIST(X)
+#undef X
+}
 
 /* `hop`: whose outbound; `server`, `env` and `count` live longer. Without env->tls all questions to
  * encrypted servers fail. NULL: out of memory. */

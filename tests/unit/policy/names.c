@@ -39,9 +39,9 @@ static void test_order(void **state)
 {
 	struct mf_domain_set *ads = set_of("ads.example.com", "track"), *all = set_of("com", NULL),
 			     *one = set_of("example.com", NULL);
-	char name[] = "ads";
+	char name[] = "ads", file[] = "p.yaml";
 	const struct mf_name_rule rules[] = {
-		{ .set = ads, .set_name = name, .hop = 1, .rule = 0 },
+		{ .set = ads, .set_name = name, .hop = 1, .rule = 0, .file = file, .line = 7 },
 		{ .set = one, .set_name = "one", .hop = 2, .rule = 2 },
 		{ .set = one, .set_name = "one too", .hop = 1, .rule = 3 },
 		{ .set = all, .set_name = "all", .hop = 3, .rule = 7 },
@@ -51,7 +51,9 @@ static void test_order(void **state)
 
 	(void)state;
 	assert_non_null(t);
-	name[0] = '?'; /* was copied */
+	name[0] = file[0] = '?'; /* were copied */
+	assert_string_equal(t->rule[0].file, "p.yaml");
+	assert_null(t->rule[1].file);
 	assert_int_equal(t->n, 4);
 	assert_string_equal(explain(t, "x.ads.example.com"), "ads > one");
 	assert_string_equal(explain(t, "www.example.com"), "one > one too");
