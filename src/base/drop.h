@@ -65,6 +65,8 @@
 	X(DNS_FRAGMENT, "a question about a name, in fragments")                              \
 	X(HANDOFF_FULL, "the queue to the worker that has the session is full")               \
 	X(OWN_QUEUE_FULL, "too much waits to be read at a port of our own inside a VPN")      \
+	X(NAME_DROP, "the name that its session has shown is routed to `drop`")               \
+	X(NAME_REJECT, "the name that its session has shown is routed to `reject`")           \
 	/* host stack: TCP */                                                                 \
 	X(TCP_STATE, "a segment that has no place in the state of its connection")            \
 	X(TCP_OPTIONS, "malformed TCP options")                                               \

@@ -10,7 +10,7 @@
  * TTL below TTL_TOLD is meant by somebody (traceroute) and goes out as it is; the first router answers it.
  * Any other becomes the system's own: a socket cannot be given one for each datagram at no cost.
  */
-#include "host/datagram.h"
+#include "host/settle.h"
 
 #include "wire/fragment.h"
 #include "wire/gso.h"
@@ -212,9 +212,10 @@ bool mf_datagram_knows(const struct mf_session *s, const struct mf_pkt *p)
 bool mf_datagram_has_moved(const struct mf_host *h, const struct mf_session *s)
 {
 	for (size_t i = 0; i < MF_ARRAY_LEN(s->datagram.remote); i++) {
-		const struct mf_addr *a = &s->datagram.remote[i].addr;
+		const struct mf_endpoint *to = &s->datagram.remote[i];
 
-		if (a->family && h->port.route(h->port.ctx, a) != s->facts.hop)
+		if (to->addr.family &&
+		    h->port.route(h->port.ctx, &to->addr) != mf_settle_route(h, s, to))
 			return true;
 	}
 	return false;
@@ -266,16 +267,18 @@ static void put(struct mf_host *h, struct mf_datagram_batch *b, struct mf_sessio
 	b->pkts[b->n++] = p;
 }
 
-void mf_datagram_input(struct mf_host *h, struct mf_datagram_batch *b,
-		       const struct mf_datagram_kind *kind, struct mf_pkt *p, uint16_t port)
+struct mf_session *mf_datagram_input(struct mf_host *h, struct mf_datagram_batch *b,
+				     const struct mf_datagram_kind *kind, struct mf_pkt *p,
+				     uint16_t port)
 {
 	struct mf_session *s;
 	bool fresh;
 
 	s = mf_host_session(h, p, true, &kind->ops, &fresh);
 	if (!s || (fresh && !open_far(h, s, p)))
-		return;
+		return NULL;
 	put(h, b, s, p, port);
+	return s;
 }
 
 void mf_datagram_flush(struct mf_host *h, struct mf_datagram_batch *b)

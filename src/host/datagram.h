@@ -30,9 +30,10 @@ struct mf_datagram_batch {
 };
 
 /* p, a checked packet of this kind, to its session, which begins with it or was there, for its destination at
- * this L4 port. */
-void mf_datagram_input(struct mf_host *h, struct mf_datagram_batch *b,
-		       const struct mf_datagram_kind *kind, struct mf_pkt *p, uint16_t port);
+ * this L4 port. Returns the session, NULL: p has been dropped or handed over. */
+struct mf_session *mf_datagram_input(struct mf_host *h, struct mf_datagram_batch *b,
+				     const struct mf_datagram_kind *kind, struct mf_pkt *p,
+				     uint16_t port);
 void mf_datagram_flush(struct mf_host *h, struct mf_datagram_batch *b);
 
 /* Makes payload p, which may be several datagrams of one size, a UDP packet with `tos` and `ttl` of p; the

@@ -2,7 +2,7 @@
  *
  * host - the pass of a worker's host stack, and what is done to all of its sessions.
  */
-#include "host/datagram.h"
+#include "host/settle.h"
 
 #include <stdlib.h>
 
@@ -92,7 +92,8 @@ static bool make_parts(struct mf_host *h, uint64_t budget)
 		h->sources = mf_sources_new(h->cfg.max, key);
 	}
 	h->reass = mf_reass_new(h->pool, REASS_DATAGRAMS, budget / REASS_PART);
-	return h->table && h->sources && h->reass && mf_tcp_env_init(&h->tcp) == MF_OK;
+	h->quic = mf_quic_flows_new(key);
+	return h->table && h->sources && h->reass && h->quic && mf_tcp_env_init(&h->tcp) == MF_OK;
 }
 
 struct mf_host *mf_host_new(unsigned worker, const struct mf_host_config *cfg,
@@ -130,6 +131,7 @@ struct mf_host *mf_host_new(unsigned worker, const struct mf_host_config *cfg,
 		mf_host_free(h);
 		return NULL;
 	}
+	mf_settle_configure(h);
 	return h;
 }
 
@@ -154,6 +156,7 @@ void mf_host_free(struct mf_host *h)
 	if (!h)
 		return;
 	each_session(h, end_silently);
+	mf_quic_flows_free(h, h->quic);
 	mf_tcp_env_fini(&h->tcp);
 	mf_reass_free(h->reass);
 	if (h->own_sources)
@@ -172,6 +175,7 @@ void mf_host_configure(struct mf_host *h, const struct mf_host_config *cfg)
 {
 	h->cfg = *cfg;
 	h->cfg.max = mf_flow_max(h->table);
+	mf_settle_configure(h);
 	each_session(h, arm_again);
 }
 
@@ -223,6 +227,10 @@ static bool has_moved(const struct mf_host *h, const struct mf_session *s)
 {
 	if (s->facts.kind != MF_SESSION_TCP)
 		return mf_datagram_has_moved(h, s);
+	if (s->tcp.dead)
+		return false;
+	if (*s->facts.name)
+		return mf_settle_has_moved(h, s);
 	return h->port.route(h->port.ctx, &s->facts.dst.addr) != s->facts.hop;
 }
 
@@ -244,6 +252,7 @@ static void end_stray(struct mf_host *h, struct mf_session *s)
 
 void mf_host_routes_changed(struct mf_host *h, bool close)
 {
+	mf_settle_routes_changed(h);
 	each_session(h, look_at_route);
 	if (close)
 		each_session(h, end_stray);
@@ -265,6 +274,7 @@ bool mf_host_close(struct mf_host *h, struct mf_flow_ref ref)
 
 void mf_host_close_all(struct mf_host *h)
 {
+	mf_quic_flows_clear(h);
 	each_session(h, end_by_hand);
 }
 

@@ -40,6 +40,13 @@ struct mf_host_config {
 	uint8_t n_settle_ports;
 };
 
+/* What becomes of sessions of a hop. */
+enum mf_host_fate {
+	MF_FATE_CARRY,
+	MF_FATE_DROP,   /* silently */
+	MF_FATE_REJECT, /* TCP: with a reset; the rest silently */
+};
+
 struct mf_host_port {
 	void *ctx;
 	/* A packet for the app: the callee owns it. Its tail (pkt.h) lives until the next mf_host_begin. */
@@ -68,6 +75,8 @@ struct mf_host_port {
 	 * be that of drop or reject. `*rule`: of the profile, UINT32_MAX: the CIDR routes say so. */
 	uint32_t (*settle)(void *ctx, const struct mf_addr *dst, const char *name, size_t n,
 			   uint32_t *rule);
+	/* What becomes of a session that `settle` sends to this hop. NULL: all are carried. */
+	enum mf_host_fate (*fate)(void *ctx, uint32_t hop);
 	/* A learned route is in use by a session from hold (true) to release. NULL: there are none. */
 	bool (*hold)(void *ctx, const struct mf_addr *dst);
 	void (*release)(void *ctx, const struct mf_addr *dst);
@@ -143,24 +152,32 @@ uint32_t mf_host_slots(const struct mf_host *h);
 bool mf_host_facts(const struct mf_host *h, uint32_t slot, struct mf_session_facts *out);
 
 /* X(name, "text"): written by the worker alone, mf_counter_read by others. */
-#define MF_HOST_COUNTER_LIST(X)                                              \
-	X(tcp_opened, "TCP sessions begun")                                  \
-	X(tcp_established, "TCP sessions that both sides have accepted")     \
-	X(tcp_refused, "TCP sessions that the far side refused")             \
-	X(tcp_unreachable, "TCP sessions whose far side cannot be reached")  \
-	X(tcp_timed_out, "TCP sessions whose far side did not answer")       \
-	X(tcp_reset_app, "TCP sessions reset by the app")                    \
-	X(tcp_reset_far, "TCP sessions reset by the far side")               \
-	X(udp_opened, "UDP mappings begun")                                  \
-	X(echo_opened, "echo sessions begun")                                \
-	X(idle_ended, "sessions ended by their time-out")                    \
-	X(closed_by_hand, "sessions ended by command or by a reload")        \
-	X(handed_over, "packets given to the worker that has their session") \
-	X(icmp_to_app, "ICMP errors passed on to apps")                      \
-	X(icmp_from_app, "ICMP errors from apps that matched a session")     \
-	X(reassembled, "datagrams put together from fragments")              \
-	X(bytes_up, "payload bytes from apps")                               \
-	X(bytes_down, "payload bytes to apps")
+#define MF_HOST_COUNTER_LIST(X)                                               \
+	X(tcp_opened, "TCP sessions begun")                                   \
+	X(tcp_established, "TCP sessions that both sides have accepted")      \
+	X(tcp_refused, "TCP sessions that the far side refused")              \
+	X(tcp_unreachable, "TCP sessions whose far side cannot be reached")   \
+	X(tcp_timed_out, "TCP sessions whose far side did not answer")        \
+	X(tcp_reset_app, "TCP sessions reset by the app")                     \
+	X(tcp_reset_far, "TCP sessions reset by the far side")                \
+	X(udp_opened, "UDP mappings begun")                                   \
+	X(echo_opened, "echo sessions begun")                                 \
+	X(idle_ended, "sessions ended by their time-out")                     \
+	X(closed_by_hand, "sessions ended by command or by a reload")         \
+	X(handed_over, "packets given to the worker that has their session")  \
+	X(icmp_to_app, "ICMP errors passed on to apps")                       \
+	X(icmp_from_app, "ICMP errors from apps that matched a session")      \
+	X(reassembled, "datagrams put together from fragments")               \
+	X(bytes_up, "payload bytes from apps")                                \
+	X(bytes_down, "payload bytes to apps")                                \
+	X(settled_tls, "TLS sessions that have shown a name")                 \
+	X(settled_http, "HTTP sessions that have shown a name")               \
+	X(settled_quic, "QUIC connections that have shown a name")            \
+	X(settle_none, "sessions looked at that have shown none")             \
+	X(settle_hidden, "sessions with an encrypted ClientHello")            \
+	X(settle_timed_out, "sessions that have shown no name in time")       \
+	X(settle_moved, "sessions carried elsewhere than their address says") \
+	X(settle_blocked, "sessions dropped or rejected by their name")
 struct mf_host_counters {
 #define X(name, text) uint64_t name;
 	MF_HOST_COUNTER_LIST(X)

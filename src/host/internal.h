@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
  * internal - a worker's host stack as its own files see it. One file for each kind of session (tcp.c, udp.c,
- * echo.c), one for what comes in pieces (reass.c) or as an error (icmp.c); what they share is in host.c (the
- * pass), lookup.c (whose is a packet, and may a session begin) and session.c (lists, timers, facts).
+ * echo.c), one for what comes in pieces (reass.c) or as an error (icmp.c), for names that decide (settle.h) and
+ * for sessions of our own inside a VPN (vpn.h); what they share is in host.c (the pass), lookup.c (whose is a
+ * packet, and may a session begin) and session.c (lists, timers, facts).
  */
 #ifndef MF_HOST_INTERNAL_H
 #define MF_HOST_INTERNAL_H
@@ -41,6 +42,7 @@ struct mf_session {
 	struct mf_source *source;                /* that it counts in; NULL in TIME-WAIT */
 	uint64_t rate_bytes_up, rate_bytes_down; /* totals when facts.rate_* were taken */
 	bool half_open;                          /* counts in its source's half_open */
+	bool held;  /* its (first) destination's learned route knows of it */
 	bool inner; /* of our own, for a session that is seen and counted itself */
 	union {
 		struct {
@@ -49,13 +51,19 @@ struct mf_session {
 			uint8_t far;                      /* enum mf_far */
 			bool connected;                   /* the app's handshake is done */
 			bool read_blocked, write_blocked; /* the outbound said "no more" */
-			bool bulk; /* reads bring so much that it is worth a large packet */
-			bool shut; /* stream_shutdown has been called */
-			struct mf_stream *user; /* vpn_stream.c: whom the connection is for */
+			bool bulk;     /* reads bring so much that it is worth a large packet */
+			bool shut;     /* stream_shutdown has been called */
+			bool dead;     /* dropped by its name: what comes meets the same fate */
+			uint8_t route; /* the hop that its address said, if `hop` is another */
+			union {
+				struct mf_stream *user; /* vpn_stream.c: whom it is for */
+				mf_nsec settle_until; /* of an app: for how long a name is waited for */
+			};
 		} tcp;
 		struct { /* UDP and echo: datagram.c */
 			struct mf_dgram dgram;
 			struct mf_endpoint remote[4]; /* the last ones; family 0: none */
+			struct mf_addr first;         /* the first of all */
 			uint32_t mtu;                 /* of the way to the app, 0: as the TUN's */
 		} datagram;
 		struct { /* vpn_dgram.c: datagrams of our own */
@@ -76,6 +84,7 @@ struct mf_session_list {
 };
 
 struct mf_reass;
+struct mf_quic_flows;
 
 struct mf_host {
 	unsigned worker;
@@ -97,6 +106,8 @@ struct mf_host {
 	struct mf_sources *sources;
 	bool own_sources;
 	struct mf_reass *reass;
+	uint32_t n_settle_ports; /* of cfg's, 0: nothing is settled */
+	struct mf_quic_flows *quic;
 	mf_nsec icmp_full_at; /* token bucket of ICMP errors to apps */
 	struct mf_host_counters count;
 	struct mf_hop_totals hop[MF_HOST_HOPS];
@@ -131,7 +142,10 @@ struct mf_session *mf_host_find_quoted(const struct mf_host *h, const struct mf_
 /* Gives p to the worker that has the session with this key; false: that is nobody, or we. All mappings of one
  * port are on one worker, whatever interfaces carry them: what each has settled is known where it matters. */
 bool mf_host_hand_over(struct mf_host *h, struct mf_pkt *p, const struct mf_flow_key *k);
-/* Its session is gone: unless this worker has another mapping of that port, others may claim it. */
+/* Claims the port in k for this worker; false: another one has it, and p has been given to that. */
+bool mf_host_own(struct mf_host *h, struct mf_pkt *p, const struct mf_flow_key *k);
+/* Its session is gone: unless this worker has another mapping of that port, or something that waits to become one, others may claim
+ * it. */
 void mf_host_disown(struct mf_host *h, const struct mf_flow_key *k);
 
 /* ---- session.c --------------------------------------------------------------------------------- */
@@ -158,6 +172,8 @@ bool mf_session_due(const struct mf_session *s);
 void mf_session_publish(struct mf_session *s);
 /* Whether it goes on where its route no longer leads; counts such sessions. */
 void mf_session_set_stray(struct mf_host *h, struct mf_session *s, bool stray);
+/* Another hop carries it from now on. */
+void mf_session_move(struct mf_host *h, struct mf_session *s, uint32_t hop);
 /* The session is established: no longer half open. */
 void mf_session_opened(struct mf_session *s);
 /* The idle time-out of its kind, from the configuration. */
@@ -187,7 +203,8 @@ struct mf_hop_totals *mf_host_hop_of(struct mf_host *h, uint32_t hop);
 
 /* The far half of a TCP session. */
 enum mf_far {
-	MF_FAR_NONE, /* not begun, or closed */
+	MF_FAR_NONE,     /* not begun, or closed */
+	MF_FAR_SETTLING, /* it is not known yet where it is; the app has been answered */
 	MF_FAR_OPENING,
 	MF_FAR_OPEN,
 	MF_FAR_EOF, /* it has ended what it sends; we may still write */

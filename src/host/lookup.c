@@ -2,7 +2,7 @@
  *
  * lookup - whose is a packet: a session's here, a session's on another worker, or may it begin one?
  */
-#include "host/datagram.h"
+#include "host/settle.h"
 
 #include "wire/icmp.h"
 #include "wire/ip.h"
@@ -211,8 +211,13 @@ void mf_host_disown(struct mf_host *h, const struct mf_flow_key *k)
 {
 	uint8_t hop = 1;
 
-	if (h->owners && !(k->hop && next_mapping(h, k, &hop)))
+	if (h->owners && !(k->hop && (next_mapping(h, k, &hop) || mf_settle_waits(h, k))))
 		mf_owners_release(h->owners, owner_hash(h, k), h->worker);
+}
+
+bool mf_host_own(struct mf_host *h, struct mf_pkt *p, const struct mf_flow_key *k)
+{
+	return !hand_over(h, p, claim(h, k));
 }
 
 struct mf_session *mf_host_find_quoted(const struct mf_host *h, const struct mf_flow_key *k,
@@ -306,6 +311,9 @@ static struct mf_session *begin(struct mf_host *h, const struct mf_pkt *p,
 
 	count(h, p->next_hop);
 	fill_facts(s, p);
+	s->held = h->port.hold && h->port.hold(h->port.ctx, &s->facts.dst.addr);
+	if (k->proto != MF_IPPROTO_TCP)
+		s->datagram.first = s->facts.dst.addr;
 	s->source = src;
 	s->half_open = k->proto == MF_IPPROTO_TCP;
 	mf_session_arm(s, MF_NEVER);
@@ -351,7 +359,7 @@ struct mf_session *mf_host_session(struct mf_host *h, struct mf_pkt *p, bool may
 	s = mf_flow_find(h->table, &k, hash);
 	if (MF_LIKELY(s))
 		return s;
-	if (may_open ? hand_over(h, p, claim(h, &k)) : mf_host_hand_over(h, p, &k))
+	if (may_open ? !mf_host_own(h, p, &k) : mf_host_hand_over(h, p, &k))
 		return NULL;
 	why = may_open ? admit(h, p, &src) : MF_DROP_NO_SESSION;
 	*fresh = !why;

@@ -305,6 +305,17 @@ void mf_session_set_stray(struct mf_host *h, struct mf_session *s, bool stray)
 		mf_owners_add_strays(h->owners, by);
 }
 
+void mf_session_move(struct mf_host *h, struct mf_session *s, uint32_t hop)
+{
+	struct mf_hop_totals *from = mf_host_hop_of(h, s->facts.hop), *to = mf_host_hop_of(h, hop);
+
+	mf_uncount(&from->sessions, 1);
+	mf_uncount(&from->opened, 1);
+	mf_count(&to->sessions, 1);
+	mf_count(&to->opened, 1);
+	s->facts.hop = hop;
+}
+
 void mf_session_opened(struct mf_session *s)
 {
 	if (s->half_open)
@@ -322,6 +333,9 @@ void mf_session_free(struct mf_host *h, struct mf_session *s)
 {
 	struct mf_flow_key k = s->flow.key;
 
+	if (s->held)
+		h->port.release(h->port.ctx, s->facts.kind == MF_SESSION_TCP ? &s->facts.dst.addr
+									     : &s->datagram.first);
 	mf_session_list_remove(s);
 	mf_timer_disarm(&h->wheel, &s->timer);
 	leave_source(h, s);

@@ -3,21 +3,32 @@
  * tcp - a TCP session: a connection of an app, which our TCP core speaks with, and a stream of an outbound.
  *
  * Honest set-up: the app's SYN is held until the far side has answered, and what the far side answers is what
- * the app gets. With fast_open it is answered at once, and a failure is a reset. After that an end on one side
- * is an end on the other: a FIN becomes a FIN when all before it has gone through, a reset a reset.
+ * the app gets. With fast_open it is answered at once, and a failure is a reset; so it is where the name that the
+ * app is to show decides where the session goes (settle.h). After that an end on one side is an end on the other:
+ * a FIN becomes a FIN when all before it has gone through, a reset a reset.
  */
-#include "host/internal.h"
+#include "host/settle.h"
 
 #include "wire/icmp.h"
 #include "wire/ip.h"
 
+enum {
+	/* Longer than between two tries of an app (Linux: 120 s). */
+	DEAD_SECONDS = 130,
+};
+
 /* ---- Ends ------------------------------------------------------------------------------------------ */
+
+static bool has_far(const struct mf_session *s)
+{
+	return s->tcp.far != MF_FAR_NONE && s->tcp.far != MF_FAR_SETTLING;
+}
 
 static void close_far(struct mf_session *s, bool reset)
 {
 	struct mf_stream *st = &s->tcp.stream;
 
-	if (s->tcp.far != MF_FAR_NONE)
+	if (has_far(s))
 		st->out->ops->stream_close(st, reset);
 	s->tcp.far = MF_FAR_NONE;
 	st->ready = 0;
@@ -25,6 +36,8 @@ static void close_far(struct mf_session *s, bool reset)
 
 static void close_session(struct mf_host *h, struct mf_session *s, bool tell_app)
 {
+	if (s->tcp.dead)
+		return;
 	if (tell_app)
 		mf_tcp_abort(&h->tcp, &s->tcp.conn, false, h->now);
 	close_far(s, true);
@@ -113,11 +126,18 @@ static bool is_local(const struct mf_host *h, const struct mf_addr *app)
 	return mf_addr_equal(app, app->family == MF_AF_IP4 ? &h->cfg.tunnel4 : &h->cfg.tunnel6);
 }
 
-static void open_far(struct mf_host *h, struct mf_session *s, struct mf_outbound *out)
+/* `out` NULL: nothing carries its hop; `name`: that it has shown, or NULL. False: the session has ended. */
+static bool open_far(struct mf_host *h, struct mf_session *s, struct mf_outbound *out,
+		     const char *name)
 {
 	struct mf_stream *st = &s->tcp.stream;
-	struct mf_target to = { .addr = s->facts.dst, .app = s->facts.app };
+	struct mf_target to = { .addr = s->facts.dst, .app = s->facts.app, .name = name };
 
+	if (!out) {
+		st->error = MF_STREAM_E_NO_DEVICE;
+		fail(h, s);
+		return false;
+	}
 	st->out = out;
 	st->wake = wake;
 	s->tcp.read_blocked = true;
@@ -125,12 +145,22 @@ static void open_far(struct mf_host *h, struct mf_session *s, struct mf_outbound
 	if (out->ops->stream_open(out, st, &to) != MF_OK) {
 		s->tcp.far = MF_FAR_NONE;
 		fail(h, s);
-		return;
+		return false;
 	}
-	if (h->cfg.fast_open) {
+	if (h->cfg.fast_open && mf_tcp_state(&s->tcp.conn) == MF_TCP_SYN_HELD) {
 		mf_tcp_accept(&h->tcp, &s->tcp.conn, h->now);
 		mf_session_ready(s);
 	}
+	mf_session_publish(s);
+	return true;
+}
+
+/* The app is answered, so that it shows a name. */
+static void await_name(struct mf_host *h, struct mf_session *s)
+{
+	s->tcp.far = MF_FAR_SETTLING;
+	mf_tcp_accept(&h->tcp, &s->tcp.conn, h->now);
+	mf_session_ready(s);
 	mf_session_publish(s);
 }
 
@@ -146,7 +176,7 @@ static uint32_t most(uint64_t part)
 /* `syn` is the first packet of this session. */
 static void begin(struct mf_host *h, struct mf_session *s, struct mf_pkt *syn)
 {
-	struct mf_outbound *out = h->port.outbound(h->port.ctx, s->facts.hop);
+	struct mf_outbound *out;
 	struct mf_tcp_config cfg = {
 		.mtu = h->cfg.mtu,
 		.rcv_wnd_max = most(h->tcp.rx_budget / 4),
@@ -162,14 +192,68 @@ static void begin(struct mf_host *h, struct mf_session *s, struct mf_pkt *syn)
 	}
 	mf_count(&h->count.tcp_opened, 1);
 	mf_session_up(s, 0, 1);
-	if (!out) {
-		mf_host_drop(h, syn, MF_DROP_OUTBOUND_DOWN);
-		s->tcp.stream.error = MF_STREAM_E_NO_DEVICE;
-		fail(h, s);
+	if (mf_settle_wants(h, &s->facts.dst)) {
+		mf_host_consume(h, syn);
+		await_name(h, s);
 		return;
 	}
-	mf_host_consume(h, syn);
-	open_far(h, s, out);
+	out = h->port.outbound(h->port.ctx, s->facts.hop);
+	if (out)
+		mf_host_consume(h, syn);
+	else
+		mf_host_drop(h, syn, MF_DROP_OUTBOUND_DOWN);
+	(void)open_far(h, s, out, NULL);
+}
+
+/* ---- The name that it shows ------------------------------------------------------------------------- */
+
+/* Without a word: what the app still sends meets the same fate, until it gives up. */
+static void bury(struct mf_host *h, struct mf_session *s)
+{
+	mf_tcp_free(&h->tcp, &s->tcp.conn);
+	s->tcp.far = MF_FAR_NONE;
+	s->tcp.dead = true;
+	s->facts.state = MF_SESSION_TIME_WAIT;
+	mf_session_publish(s);
+	mf_session_arm(s, h->now + DEAD_SECONDS * MF_SEC);
+	mf_session_wait(s);
+}
+
+static bool dead_turn(struct mf_host *h, struct mf_session *s)
+{
+	mf_nsec end = s->facts.last + DEAD_SECONDS * MF_SEC;
+
+	if (h->now >= end) {
+		mf_session_end(h, s, false);
+		return false;
+	}
+	mf_session_arm(s, end);
+	mf_session_wait(s);
+	return false;
+}
+
+/* False: the session has ended, or is dead. */
+static bool look_at_name(struct mf_host *h, struct mf_session *s)
+{
+	struct mf_settlement to;
+	struct mf_sniff_name name;
+
+	if (!s->tcp.connected || mf_tcp_state(&s->tcp.conn) == MF_TCP_CLOSED ||
+	    !mf_settle_stream(h, s, &name, &to))
+		return true;
+	s->tcp.route = (uint8_t)s->facts.hop;
+	mf_session_move(h, s, to.hop);
+	switch (to.fate) {
+	case MF_FATE_REJECT:
+		mf_session_end(h, s, true);
+		return false;
+	case MF_FATE_DROP:
+		bury(h, s);
+		return false;
+	default:
+		return open_far(h, s, h->port.outbound(h->port.ctx, to.hop),
+				name.n ? name.text : NULL);
+	}
 }
 
 /* ---- Packets --------------------------------------------------------------------------------------- */
@@ -195,9 +279,22 @@ static bool is_lone_syn(const struct mf_pkt *p)
 
 bool mf_session_tcp_gives_way(const struct mf_session *s, const struct mf_pkt *p)
 {
-	return s->flow.key.side == MF_SIDE_APP && s->tcp.far == MF_FAR_NONE &&
-	       mf_tcp_state(&s->tcp.conn) == MF_TCP_TIME_WAIT && is_lone_syn(p) && !check(p) &&
-	       mf_tcp_may_reuse(&s->tcp.conn, p);
+	if (s->flow.key.side != MF_SIDE_APP || s->tcp.far != MF_FAR_NONE || !is_lone_syn(p) ||
+	    check(p))
+		return false;
+	return s->tcp.dead ||
+	       (mf_tcp_state(&s->tcp.conn) == MF_TCP_TIME_WAIT && mf_tcp_may_reuse(&s->tcp.conn, p));
+}
+
+/* For a session whose app has no connection any more. */
+static void receive_late(struct mf_host *h, struct mf_session *s, struct mf_pkt *p)
+{
+	if (!s->tcp.dead) { /* the far side still takes what it sent */
+		mf_host_refuse(h, p, MF_DROP_NO_SESSION);
+		return;
+	}
+	s->facts.last = h->now;
+	mf_host_drop(h, p, MF_DROP_NAME_DROP);
 }
 
 static void receive(struct mf_host *h, struct mf_session *s, struct mf_pkt *p)
@@ -206,9 +303,8 @@ static void receive(struct mf_host *h, struct mf_session *s, struct mf_pkt *p)
 	uint32_t segments = p->segments, trace = p->trace;
 	enum mf_drop why;
 
-	/* The app is done, and the far side still takes what it sent. */
 	if (mf_tcp_state(c) == MF_TCP_CLOSED) {
-		mf_host_refuse(h, p, MF_DROP_NO_SESSION);
+		receive_late(h, s, p);
 		return;
 	}
 	why = mf_tcp_input(&h->tcp, c, p, h->now);
@@ -264,6 +360,8 @@ void mf_session_tcp_icmp(struct mf_host *h, struct mf_session *s, const struct m
 	const struct mf_tcp_hdr *t = (const void *)(quoted->data + quoted->l4_off);
 	uint32_t mtu = mf_icmp_path_mtu(error), seq = mf_be32_get(t->seq);
 
+	if (s->tcp.dead)
+		return;
 	if (mtu)
 		mf_tcp_path_mtu(&h->tcp, &s->tcp.conn, mtu, seq, h->now);
 	else if (icmp->type == (error->ip_version == 4 ? MF_ICMP4_UNREACHABLE : MF_ICMP6_UNREACHABLE))
@@ -323,7 +421,7 @@ static enum mf_session_state state_of(const struct mf_session *s)
 	bool app_eof = mf_tcp_eof(&s->tcp.conn);
 	bool far_eof = s->tcp.far == MF_FAR_EOF || s->tcp.far == MF_FAR_NONE;
 
-	if (s->tcp.far == MF_FAR_OPENING)
+	if (s->tcp.far == MF_FAR_SETTLING || s->tcp.far == MF_FAR_OPENING)
 		return MF_SESSION_OPENING;
 	if (!s->tcp.connected)
 		return MF_SESSION_ACCEPTING;
@@ -344,7 +442,7 @@ static void measure(struct mf_session *s)
 
 	mf_tcp_info(&s->tcp.conn, &app);
 	s->facts.rtt_app = app.srtt;
-	if (s->tcp.far == MF_FAR_NONE)
+	if (!has_far(s))
 		return;
 	st->out->ops->stream_info(st, &far);
 	s->facts.rtt_far = far.rtt;
@@ -366,12 +464,14 @@ static bool app_is_gone(struct mf_host *h, struct mf_session *s)
 }
 
 /* What is true when all has been done; false: the session has ended. */
-static bool settle(struct mf_host *h, struct mf_session *s)
+static bool conclude(struct mf_host *h, struct mf_session *s)
 {
 	struct mf_tcp *c = &s->tcp.conn;
-	bool established = s->half_open && s->tcp.connected && s->tcp.far != MF_FAR_OPENING;
+	bool settling = s->tcp.far == MF_FAR_SETTLING;
+	bool established = s->half_open && s->tcp.connected && !settling &&
+			   s->tcp.far != MF_FAR_OPENING;
 
-	if (s->tcp.stream.ready & MF_STREAM_FAILED && s->tcp.far != MF_FAR_NONE) {
+	if (s->tcp.stream.ready & MF_STREAM_FAILED && has_far(s)) {
 		fail(h, s);
 		return false;
 	}
@@ -385,6 +485,8 @@ static bool settle(struct mf_host *h, struct mf_session *s)
 		measure(s);
 	s->facts.state = (uint8_t)state_of(s);
 	mf_session_arm(s, mf_tcp_deadline(c));
+	if (settling && s->tcp.settle_until)
+		mf_session_arm(s, s->tcp.settle_until);
 	mf_session_publish(s);
 	return true;
 }
@@ -395,16 +497,20 @@ static bool turn(struct mf_host *h, struct mf_session *s)
 	uint32_t ready = s->tcp.stream.ready;
 	bool more = false;
 
+	if (MF_UNLIKELY(s->tcp.dead))
+		return dead_turn(h, s);
 	if (!(ready & MF_STREAM_FAILED)) {
 		s->tcp.stream.ready = 0;
 		note_readiness(h, s, ready);
 		if (mf_tcp_deadline(c) <= h->now)
 			mf_tcp_timeout(&h->tcp, c, h->now);
 		s->tcp.connected |= (mf_tcp_events(c) & MF_TCP_EV_CONNECTED) != 0;
+		if (MF_UNLIKELY(s->tcp.far == MF_FAR_SETTLING) && !look_at_name(h, s))
+			return false;
 		more = move_data(h, s);
 		mf_tcp_output(&h->tcp, c, h->now);
 	}
-	if (!settle(h, s))
+	if (!conclude(h, s))
 		return false;
 	if (s->facts.state == MF_SESSION_TIME_WAIT)
 		mf_session_wait(s);

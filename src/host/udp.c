@@ -6,7 +6,7 @@
  * each; packets in either direction keep a mapping (REQ-6), and no ICMP error ends it (REQ-12). Fragments
  * are put together first (REQ-14).
  */
-#include "host/datagram.h"
+#include "host/settle.h"
 
 #include "wire/csum.h"
 #include "wire/gso.h"
@@ -45,15 +45,17 @@ static void input(struct mf_host *h, struct mf_datagram_batch *b, struct mf_pkt 
 {
 	const struct mf_udp_hdr *u = (const void *)(p->data + p->l4_off);
 	enum mf_drop why = check(p);
+	uint16_t dport;
 
 	if (why) {
 		mf_host_drop(h, p, why);
 		return;
 	}
+	dport = mf_be16_get(u->dport);
 	if (MF_UNLIKELY(p->flags & MF_PKT_FROM_VPN))
 		mf_vpn_dgram_input(h, p);
-	else
-		mf_datagram_input(h, b, &mf_datagram_udp, p, mf_be16_get(u->dport));
+	else if (!mf_settle_port(h, dport) || !mf_settle_datagram(h, b, p))
+		mf_datagram_input(h, b, &mf_datagram_udp, p, dport);
 }
 
 void mf_host_udp(struct mf_host *h, struct mf_pkt **pkts, uint32_t n)

@@ -130,8 +130,9 @@ static void forge(struct input *in)
 
 static void send_raw(struct input *in)
 {
-	size_t n = mf_min(take(in, 2), (size_t)(in->end - in->p));
+	size_t n = take(in, 2);
 
+	n = mf_min(n, (size_t)(in->end - in->p));
 	hostnet_send(&net, in->p, n);
 	in->p += n;
 }
@@ -306,12 +307,17 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 		.n_small = 128,
 		.n_large = 32,
 		.budget = 1 << 20,
-		.cfg = { .max = 6, .tcp_idle = 200 * MF_SEC },
+		.cfg = { .max = 6,
+			 .tcp_idle = 200 * MF_SEC,
+			 .settle_wait = MF_SEC,
+			 .settle_port = { 80 },
+			 .n_settle_ports = 1 },
 	};
 	struct input in = { data, data + size };
 
 	n_hogs = n_apps = 0;
 	hostnet_open(&net, &o);
+	net.settles = size & 1; /* what apps write shows no name, but is waited for */
 	for (unsigned i = 0; i < COMMANDS && in.p < in.end; i++)
 		step(&in);
 	hostnet_settle(&net);

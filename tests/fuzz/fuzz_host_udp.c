@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
  * The host stack's datagram half with everything that can happen to it: packets of apps (UDP, pings, ICMP
- * errors, fragments of them), datagrams and errors from the far side, drops, failures, time. Whatever goes to
- * an app is well formed; every packet that came in ends once.
+ * errors, fragments of them, QUIC connections that are settled by their name), datagrams and errors from the
+ * far side, drops, failures, time. Whatever goes to an app is well formed; every packet that came in ends once.
  *
  * A step is a byte that says what, a byte of detail, two of length, and as many bytes.
  */
@@ -10,8 +10,9 @@
 
 #include "base/prng.h"
 #include "fix_ip4.h"
-#include "host/internal.h"
+#include "host/datagram.h"
 #include "support/fakedgram.h"
+#include "support/hello.h"
 #include "wire/gso.h"
 #include "wire/ip.h"
 #include "wire/udp.h"
@@ -19,7 +20,7 @@
 
 int LLVMFuzzerTestOneInput(const uint8_t *in, size_t n);
 
-enum { HOP = 5 };
+enum { DROP_HOP = 1, REJECT_HOP, HOP = 5 };
 
 static struct {
 	struct mf_host *h;
@@ -92,6 +93,29 @@ static uint32_t route(void *ctx, const struct mf_addr *dst)
 {
 	(void)ctx;
 	return dst->b[3] & 1 ? HOP : HOP + 1;
+}
+
+static bool settles(void *ctx, const struct mf_addr *dst)
+{
+	(void)ctx;
+	return dst->b[3] & 3;
+}
+
+static uint32_t settle(void *ctx, const struct mf_addr *dst, const char *name, size_t n,
+		       uint32_t *rule)
+{
+	static const uint32_t hops[] = { DROP_HOP, REJECT_HOP, HOP, HOP + 1 };
+
+	(void)ctx, (void)dst;
+	MF_ASSERT(n && strlen(name) == n);
+	*rule = (uint8_t)*name;
+	return hops[*rule & 3];
+}
+
+static enum mf_host_fate fate(void *ctx, uint32_t hop)
+{
+	(void)ctx;
+	return hop == DROP_HOP ? MF_FATE_DROP : hop == REJECT_HOP ? MF_FATE_REJECT : MF_FATE_CARRY;
 }
 
 /* ---- What goes in --------------------------------------------------------------------------------- */
@@ -170,6 +194,39 @@ static void give_packet(const uint8_t *in, size_t n, uint8_t detail)
 		mf_host_udp(lab.h, &p, 1);
 }
 
+/* A part of a ClientHello, on its way between ends of which there are few. */
+static void give_initial(const uint8_t *in, size_t n, uint8_t detail)
+{
+	static const char *const names[] = { "a.example", "b.example", "c.example", "d.example" };
+	static const uint8_t dcid[8] = { 1, 2, 3, 4, 5, 6, 7, 8 };
+	static struct hello_bytes hello, frames, packet;
+	struct mf_endpoint app = { .addr = mf_addr_ip4((uint8_t[]){ 10, 0, 0, 2 }),
+				   .port = (uint16_t)(1000 + (detail & 3)) };
+	struct mf_endpoint to = { .addr = mf_addr_ip4((uint8_t[]){ 192, 0, 2, detail >> 2 & 7 }),
+				  .port = 443 };
+	struct mf_pkt *p = mf_pkt_small(lab.pool);
+	size_t at = n ? in[0] * 8u : 0, len = n > 1 ? in[1] * 4u : 900;
+
+	if (!p)
+		return;
+	hello.n = frames.n = packet.n = 0;
+	hello_make(&hello, &(struct hello_shape){ .name = names[detail >> 6], .key_share = 800 });
+	at = mf_min(at, hello.n - 1);
+	hello_crypto(&frames, &hello, at, mf_min(mf_max(len, 1), mf_min(900, hello.n - at)));
+	hello_initial(&packet, &(struct hello_initial){ .version = HELLO_QUIC_V1,
+							.keys_from = mf_span(dcid, 8),
+							.dcid = mf_span(dcid, 8),
+							.number_len = 1,
+							.frames = mf_span(frames.b, frames.n),
+							.payload = 1170 });
+	memcpy(p->data, packet.b, packet.n);
+	p->len = (uint32_t)packet.n;
+	MF_ASSERT(mf_datagram_wrap_udp(p, &app, &to) && mf_ip_input(p) == MF_DROP_NONE);
+	p->next_hop = HOP;
+	lab.given++;
+	mf_host_udp(lab.h, &p, 1);
+}
+
 static struct fake_dgram *one_of(uint8_t which)
 {
 	struct fake_dgram *x = lab.far.last;
@@ -235,7 +292,10 @@ static void step(uint8_t what, uint8_t detail, const uint8_t *in, size_t n)
 	switch (what % 8) {
 	case 0:
 	case 1:
-		give_packet(in, n, detail);
+		if (what & 64)
+			give_initial(in, n, detail);
+		else
+			give_packet(in, n, detail);
 		break;
 	case 2:
 		give_answer(in, n, detail);
@@ -270,6 +330,9 @@ static void up(void)
 		.taken = taken,
 		.outbound = outbound,
 		.route = route,
+		.settles = settles,
+		.settle = settle,
+		.fate = fate,
 	};
 	struct mf_host_config cfg = {
 		.max = 16,
@@ -281,6 +344,9 @@ static void up(void)
 		.udp_quic = 90 * MF_SEC,
 		.echo = 20 * MF_SEC,
 		.mtu = 1500,
+		.settle_wait = MF_SEC,
+		.settle_port = { 443 },
+		.n_settle_ports = 1,
 	};
 	struct mf_rng rng = { .fill = mf_prng_fill, .ctx = &lab.prng };
 
@@ -304,7 +370,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *in, size_t n)
 	}
 	for (int i = 0; i < 1000 && (mf_host_run(lab.h, lab.now), mf_host_pending(lab.h)); i++)
 		mf_host_begin(lab.h, lab.now);
-	/* Fragments that wait come to their end in time, and then nothing is held. */
+	/* Fragments and connections that wait come to their end in time, and then nothing is held. */
 	lab.now += 40 * MF_SEC;
 	mf_host_run(lab.h, lab.now);
 	MF_ASSERT(lab.given == lab.ended);

@@ -4,7 +4,9 @@
  */
 #include "fakeout.h"
 
+#include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 
 static void *grow(void *p, size_t n)
 {
@@ -89,6 +91,8 @@ static mf_err open_stream(struct mf_outbound *o, struct mf_stream *s, const stru
 		.app = to->app,
 		.may_write = f->may_write,
 	};
+	if (to->name)
+		(void)snprintf(st->name, sizeof(st->name), "%s", to->name);
 	s->impl = st;
 	f->last = st;
 	f->n_opened++;

@@ -17,6 +17,7 @@ struct fake_stream {
 	struct fakeout *out;
 	struct mf_stream *s; /* NULL: the session has closed it */
 	struct mf_endpoint dst, app;
+	char name[256]; /* that came with them, "": none */
 	bool opened, failed, shut, reset;
 
 	/* What the session has written. */

@@ -145,8 +145,8 @@ static struct mf_outbound *outbound(void *ctx, uint32_t hop)
 {
 	struct hostnet *n = ctx;
 
-	MF_ASSERT(hop == HOSTNET_HOP);
-	return n->down ? NULL : &n->out.out;
+	MF_ASSERT(hop == HOSTNET_HOP || hop == HOSTNET_OTHER);
+	return n->down ? NULL : hop == HOSTNET_HOP ? &n->out.out : &n->other.out;
 }
 
 static uint32_t route(void *ctx, const struct mf_addr *dst)
@@ -155,6 +155,54 @@ static uint32_t route(void *ctx, const struct mf_addr *dst)
 
 	MF_ASSERT(dst->family != MF_AF_NONE);
 	return n->route;
+}
+
+static bool settles(void *ctx, const struct mf_addr *dst)
+{
+	struct hostnet *n = ctx;
+
+	MF_ASSERT(dst->family != MF_AF_NONE);
+	return n->settles;
+}
+
+static uint32_t settle_name(void *ctx, const struct mf_addr *dst, const char *name, size_t len,
+			    uint32_t *rule)
+{
+	struct hostnet *n = ctx;
+
+	MF_ASSERT(len && strlen(name) == len);
+	for (uint32_t i = 0; i < MF_ARRAY_LEN(n->rules); i++)
+		if (n->rules[i].name && !strcmp(n->rules[i].name, name)) {
+			*rule = i;
+			return n->rules[i].hop;
+		}
+	*rule = UINT32_MAX;
+	return route(ctx, dst);
+}
+
+static enum mf_host_fate fate(void *ctx, uint32_t hop)
+{
+	(void)ctx;
+	return hop == HOSTNET_DROP     ? MF_FATE_DROP
+	       : hop == HOSTNET_REJECT ? MF_FATE_REJECT
+				       : MF_FATE_CARRY;
+}
+
+static bool hold(void *ctx, const struct mf_addr *dst)
+{
+	struct hostnet *n = ctx;
+
+	MF_ASSERT(dst->family != MF_AF_NONE);
+	n->held += n->learned;
+	return n->learned;
+}
+
+static void release(void *ctx, const struct mf_addr *dst)
+{
+	struct hostnet *n = ctx;
+
+	MF_ASSERT(dst->family != MF_AF_NONE && n->held > 0);
+	n->held--;
 }
 
 static void check_ledger(const struct hostnet *n)
@@ -276,6 +324,23 @@ struct hostnet_app *hostnet_connect(struct hostnet *n, const char *local, const 
 size_t hostnet_write(struct hostnet_app *a, size_t n)
 {
 	return salted_send(&a->net->app_env, &a->tcp, a->salt, &a->up, n);
+}
+
+void hostnet_say(struct hostnet_app *a, const void *bytes, size_t n)
+{
+	const uint8_t *b = bytes;
+
+	while (n) {
+		size_t part = mf_min(n, MF_PKT_SMALL_MAX);
+		struct mf_pkt *p = mf_pkt_small(a->net->app_pool);
+
+		MF_ASSERT(p);
+		memcpy(p->data, b, part);
+		p->len = (uint32_t)part;
+		mf_tcp_send(&a->net->app_env, &a->tcp, p);
+		b += part;
+		n -= part;
+	}
 }
 
 size_t hostnet_read(struct hostnet_app *a, size_t n)
@@ -473,6 +538,11 @@ void hostnet_open(struct hostnet *n, const struct hostnet_options *o)
 		.handoff = handoff,
 		.outbound = outbound,
 		.route = route,
+		.settles = settles,
+		.settle = settle_name,
+		.fate = fate,
+		.hold = hold,
+		.release = release,
 	};
 	struct mf_rng rng = { .fill = mf_prng_fill, .ctx = &n->prng };
 
@@ -486,6 +556,7 @@ void hostnet_open(struct hostnet *n, const struct hostnet_options *o)
 	n->pool = mf_pkt_pool_new(o->n_small ? o->n_small : 1024, o->n_large ? o->n_large : 128);
 	n->app_pool = mf_pkt_pool_new(16384, 1024);
 	fakeout_init(&n->out);
+	fakeout_init(&n->other);
 	n->app_env = (struct mf_tcp_env){
 		.pool = n->app_pool, .rng = rng, .ctx = n, .emit = app_emit, .n_records = 8192
 	};
@@ -518,7 +589,9 @@ void hostnet_close(struct hostnet *n)
 	mf_tcp_env_fini(&n->app_env);
 	mf_pkt_pool_free(n->pool);
 	mf_pkt_pool_free(n->app_pool);
+	MF_ASSERT(!n->held);
 	fakeout_fini(&n->out);
+	fakeout_fini(&n->other);
 }
 
 /* ---- Looking --------------------------------------------------------------------------------------- */

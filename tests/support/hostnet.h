@@ -15,7 +15,13 @@
 #include "host/host.h"
 #include "proto/tcp/conn.h"
 
-enum { HOSTNET_HOP = 5, HOSTNET_BATCH = 64 };
+enum { HOSTNET_DROP = 1, HOSTNET_REJECT, HOSTNET_HOP = 5, HOSTNET_OTHER, HOSTNET_BATCH = 64 };
+
+/* Where sessions go that show a name. */
+struct hostnet_rule {
+	const char *name;
+	uint32_t hop;
+};
 
 /* A packet on its way: copied, in one piece. */
 struct hostnet_wire {
@@ -52,9 +58,13 @@ struct hostnet {
 	struct mf_pkt_pool *pool, *app_pool;
 	struct mf_host_config cfg;
 	struct mf_host *host;
-	struct fakeout out;
-	bool down;      /* the interface carries nothing */
-	uint32_t route; /* what the routes say now */
+	struct fakeout out, other; /* what carries HOSTNET_HOP and HOSTNET_OTHER */
+	bool down;                 /* the interfaces carry nothing */
+	uint32_t route;            /* what the routes say now */
+	bool settles;              /* names may say otherwise */
+	struct hostnet_rule rules[4];
+	bool learned;  /* there are learned routes */
+	uint32_t held; /* how many times they are */
 	struct mf_tcp_env app_env;
 	struct hostnet_app *apps;
 	struct hostnet_queue up, to_apps;
@@ -87,6 +97,8 @@ void hostnet_advance(struct hostnet *n, mf_nsec by);
 /* Begins to connect; "10.0.0.2:1000". */
 struct hostnet_app *hostnet_connect(struct hostnet *n, const char *local, const char *remote,
 				    const struct mf_tcp_config *cfg);
+/* Writes these bytes, in one segment if they fit. The app must not use hostnet_write. */
+void hostnet_say(struct hostnet_app *a, const void *bytes, size_t n);
 /* Write and read up to so many bytes; return how many. What is read is compared. */
 size_t hostnet_write(struct hostnet_app *a, size_t n);
 size_t hostnet_read(struct hostnet_app *a, size_t n);

@@ -17,7 +17,7 @@
 #include "../wire/packets.h"
 #include "unit.h"
 
-enum { LAB_OUT = 4096, HOP = 5, OTHER_HOP = 6 };
+enum { LAB_OUT = 4096, DROP_HOP = 1, REJECT_HOP, HOP = 5, OTHER_HOP };
 
 static struct {
 	struct mf_host *h;
@@ -28,6 +28,10 @@ static struct {
 	mf_nsec now;
 	uint32_t route;       /* of every address */
 	struct mf_addr moved; /* but this one */
+	bool settles;         /* names may say otherwise: "other", "ads", "bad" do (.example) */
+	bool learned;         /* there are learned routes */
+	unsigned held;
+	struct mf_addr held_addr; /* that was held last */
 
 	struct mf_pkt *out[LAB_OUT]; /* to the app */
 	size_t n_out;
@@ -88,6 +92,54 @@ static uint32_t lab_route(void *ctx, const struct mf_addr *dst)
 	return mf_addr_equal(dst, &lab.moved) ? OTHER_HOP : lab.route;
 }
 
+static bool lab_settles(void *ctx, const struct mf_addr *dst)
+{
+	(void)ctx, (void)dst;
+	return lab.settles;
+}
+
+static uint32_t lab_settle(void *ctx, const struct mf_addr *dst, const char *name, size_t n,
+			   uint32_t *rule)
+{
+	static const struct {
+		const char *name;
+		uint32_t hop;
+	} rules[] = { { "other.example", OTHER_HOP },
+		      { "ads.example", DROP_HOP },
+		      { "bad.example", REJECT_HOP } };
+
+	assert_int_equal(strlen(name), n);
+	for (uint32_t i = 0; i < MF_ARRAY_LEN(rules); i++)
+		if (!strcmp(rules[i].name, name)) {
+			*rule = i;
+			return rules[i].hop;
+		}
+	*rule = UINT32_MAX;
+	return lab_route(ctx, dst);
+}
+
+static enum mf_host_fate lab_fate(void *ctx, uint32_t hop)
+{
+	(void)ctx;
+	return hop == DROP_HOP ? MF_FATE_DROP : hop == REJECT_HOP ? MF_FATE_REJECT : MF_FATE_CARRY;
+}
+
+static bool lab_hold(void *ctx, const struct mf_addr *dst)
+{
+	(void)ctx;
+	lab.held += lab.learned;
+	lab.held_addr = *dst;
+	return lab.learned;
+}
+
+static void lab_release(void *ctx, const struct mf_addr *dst)
+{
+	(void)ctx;
+	assert_true(lab.held > 0);
+	assert_true(mf_addr_equal(dst, &lab.held_addr) || lab.held > 1);
+	lab.held--;
+}
+
 static inline struct mf_host_config lab_config(void)
 {
 	return (struct mf_host_config){
@@ -112,6 +164,11 @@ static inline void lab_up_with(const struct mf_host_config *cfg, uint32_t small,
 		.taken = lab_taken,
 		.outbound = lab_outbound,
 		.route = lab_route,
+		.settles = lab_settles,
+		.settle = lab_settle,
+		.fate = lab_fate,
+		.hold = lab_hold,
+		.release = lab_release,
 	};
 	struct mf_rng rng = { .fill = mf_prng_fill, .ctx = &lab.prng };
 
@@ -149,6 +206,7 @@ static inline int lab_down(void **state)
 	(void)state;
 	mf_host_free(lab.h);
 	assert_int_equal(lab.far.n_open + lab.other.n_open, 0);
+	assert_int_equal(lab.held, 0);
 	fakedgrams_fini(&lab.far);
 	fakedgrams_fini(&lab.other);
 	lab_clear();

@@ -4,6 +4,7 @@
  * whatever interface each leaves through, until the last is gone.
  */
 #include "dgramlab.h"
+#include "shown.h"
 
 enum { WORKERS = 2 };
 
@@ -52,10 +53,13 @@ static struct mf_outbound *outbound(void *ctx, uint32_t hop)
 static int two_up(void **state)
 {
 	struct mf_host_config cfg = lab_config();
-	struct mf_rng rng = { .fill = mf_prng_fill, .ctx = &lab.prng };
 	static const uint8_t key[16] = { 1 };
+	struct mf_rng rng = { .fill = mf_prng_fill, .ctx = &lab.prng };
 
 	(void)state;
+	cfg.settle_wait = MF_SEC;
+	cfg.settle_port[0] = 443;
+	cfg.n_settle_ports = 1;
 	memset(&lab, 0, sizeof(lab));
 	lab.now = 1000 * MF_SEC;
 	lab.route = HOP;
@@ -72,6 +76,9 @@ static int two_up(void **state)
 			.handoff = handoff,
 			.outbound = outbound,
 			.route = lab_route,
+			.settles = lab_settles,
+			.settle = lab_settle,
+			.fate = lab_fate,
 		};
 
 		worker[i] = (struct worker){ .i = i };
@@ -108,15 +115,20 @@ static struct mf_pkt *packet(uint8_t server, uint32_t hop)
 	return p;
 }
 
+static void give(unsigned i, struct mf_pkt *p)
+{
+	mf_host_udp(host[i], &p, 1);
+	for (unsigned k = 0; k < WORKERS; k++)
+		mf_host_run(host[k], lab.now);
+}
+
 /* From the app to a server whose route is `hop`, by the queue of worker i. */
 static void send(unsigned i, uint8_t server, uint32_t hop)
 {
 	struct mf_pkt *p = packet(server, hop);
 
 	mf_host_has(host[i], p);
-	mf_host_udp(host[i], &p, 1);
-	for (unsigned k = 0; k < WORKERS; k++)
-		mf_host_run(host[k], lab.now);
+	give(i, p);
 }
 
 static void close_on(unsigned i, uint32_t hop)
@@ -204,12 +216,56 @@ static void test_refused(void **state)
 	assert_int_equal(far[1].n_open, 0);
 }
 
+/* From the app's port 4000 to port 443 of server 1, by the queue of worker i. */
+static void say_hello(unsigned i, const struct hello_bytes *hello, size_t at, size_t n)
+{
+	struct spec s = lab_spec(4, 1, 4000, 1, 443, SHOWN_DATAGRAM);
+	uint8_t b[SHOWN_DATAGRAM];
+
+	shown_initial(b, hello, at != 0, at, n);
+	s.payload = b;
+	give(i, lab_pkt(&s));
+}
+
+/* What waits for its name has the port, too: the rest of it is needed here, and what was decided must be known
+ * where what follows comes. */
+static void test_waiting(void **state)
+{
+	static struct hello_bytes hello;
+
+	(void)state;
+	lab.settles = true;
+	shown_hello(&hello, "other.example", 1200, false);
+	say_hello(0, &hello, 0, 800);
+	send(1, 2, HOP);
+	assert_int_equal(worker[1].handed, 1);
+	close_on(0, HOP);
+	say_hello(1, &hello, 800, hello.n - 800);
+	assert_int_equal(worker[1].handed, 2);
+	assert_int_equal(other[0].last->n_sent, 2);
+	/* Where nothing is left nothing is owned. */
+	close_on(0, OTHER_HOP);
+	shown_hello(&hello, "ads.example", 0, false);
+	send(1, 2, HOP);
+	assert_int_equal(worker[1].handed, 2);
+	assert_int_equal(far[1].n_open, 1);
+	close_on(1, HOP);
+	lab.now += 600 * MF_SEC;
+	mf_host_begin(host[0], lab.now);
+	mf_host_run(host[0], lab.now);
+	say_hello(0, &hello, 0, hello.n);
+	assert_int_equal(worker[0].dropped, 1);
+	send(1, 2, HOP);
+	assert_int_equal(worker[1].handed, 2);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test_setup_teardown(test_one_worker, two_up, two_down),
 		cmocka_unit_test_setup_teardown(test_strays, two_up, two_down),
 		cmocka_unit_test_setup_teardown(test_refused, two_up, two_down),
+		cmocka_unit_test_setup_teardown(test_waiting, two_up, two_down),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
