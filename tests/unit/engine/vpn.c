@@ -526,6 +526,44 @@ static void test_datagrams_closed_by_hand(void **state)
 	close_lab(&l);
 }
 
+/* ---- For others -------------------------------------------------------------------------------------- */
+
+/* What carries an app's session is not shown and counted a second time. */
+static void test_inner(void **state)
+{
+	struct testnet_options o = { .n_workers = 1, .seed = 12 };
+	struct mf_target t = { 0 };
+	struct mf_session_facts f;
+	struct lab l;
+
+	(void)state;
+	open_lab(&l, &o);
+	assert_int_equal(mf_endpoint_parse(&t.addr, "10.9.0.2:853"), MF_OK);
+	assert_int_equal(mf_endpoint_parse(&t.app, "10.9.0.1:4000"), MF_OK);
+	l.u.st.out = &l.vpn.out;
+	l.u.st.wake = wake;
+	l.port.d = (struct mf_dgram){
+		.out = &l.vpn.out, .kind = MF_DGRAM_UDP, .family = MF_AF_IP4, .wake = wake_port
+	};
+	assert_int_equal(l.vpn.out.ops->stream_open(&l.vpn.out, &l.u.st, &t), MF_OK);
+	assert_int_equal(l.vpn.out.ops->dgram_open(&l.vpn.out, &l.port.d, &t), MF_OK);
+	run(&l, 1200);
+	l.u.n_out = 5000;
+	netapp_far_bytes(l.server.first, 0, l.u.out, l.u.n_out);
+	run(&l, 100);
+	assert_int_equal(say(&l, "10.9.0.2:53", 100, 0, 0), MF_DROP_NONE);
+	assert_int_equal(l.u.wrote, 5000);
+	assert_int_equal(own_sessions(&l, &f), 0);
+	assert_int_equal(mf_host_counters(l.w->stack)->sessions, 0);
+	assert_int_equal(mf_host_counters(l.w->stack)->bytes_up, 0);
+	assert_int_equal(mf_host_hop(l.w->stack, MF_HOP_ID_FIRST_INTERFACE)->opened, 0);
+	l.u.st.out->ops->stream_close(&l.u.st, true);
+	close_port(&l);
+	netapps_settle(&l.server);
+	assert_int_equal(mf_host_counters(l.w->stack)->sessions, 0);
+	close_lab(&l);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -540,6 +578,7 @@ int main(void)
 		cmocka_unit_test(test_datagram_queue),
 		cmocka_unit_test(test_datagram_error),
 		cmocka_unit_test(test_datagrams_closed_by_hand),
+		cmocka_unit_test(test_inner),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
