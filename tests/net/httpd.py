@@ -2,8 +2,8 @@
 # SPDX-License-Identifier: Apache-2.0
 """httpd - the web server of the laboratory.
 
-GET /whoami  who asked (the address as the server sees it) and who answers, as JSON: the proof of
-             which way a request went.
+GET /whoami  who asked (the address as the server sees it), who answers and at which address, as JSON: the
+             proof of which way a request went.
 GET /bytes/N N bytes.
 GET /FILE    a file of --directory.
 PUT /…       the length and the SHA-256 of what came, as JSON.
@@ -14,6 +14,7 @@ import http.server
 import json
 import os
 import socket
+import ssl
 
 
 class Handler(http.server.SimpleHTTPRequestHandler):
@@ -22,7 +23,8 @@ class Handler(http.server.SimpleHTTPRequestHandler):
     def do_GET(self):
         if self.path == "/whoami":
             seen = self.client_address[0].removeprefix("::ffff:")
-            self.answer({"server": self.server.lab_name, "client": seen,
+            at = self.connection.getsockname()[0].removeprefix("::ffff:")
+            self.answer({"server": self.server.lab_name, "client": seen, "address": at,
                          "host": self.headers.get("Host", "")})
         elif self.path.startswith("/bytes/"):
             left = int(self.path[len("/bytes/"):])
@@ -73,11 +75,17 @@ def main():
     p.add_argument("--bind", default="::")
     p.add_argument("--name", default="")
     p.add_argument("--directory", default="/nonexistent")
+    p.add_argument("--tls", nargs=2, metavar=("CERT", "KEY"))
     o = p.parse_args()
     Server.address_family = socket.AF_INET6 if ":" in o.bind else socket.AF_INET
     handler = lambda *a, **k: Handler(*a, directory=o.directory, **k)
     s = Server((o.bind, o.port), handler)
     s.lab_name = o.name
+    if o.tls:
+        context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+        context.load_cert_chain(*o.tls)
+        # The handshake is the thread's business: one slow client keeps nobody else waiting.
+        s.socket = context.wrap_socket(s.socket, server_side=True, do_handshake_on_connect=False)
     s.serve_forever()
 
 

@@ -422,12 +422,15 @@ class Host:
             with self.socket(socket.AF_INET, socket.SOCK_DGRAM) as s:
                 fcntl.ioctl(s, 0x8946, request + bytes(16))     # SIOCETHTOOL
 
-    def http_server(self, port=80, directory=None, bind="::"):
-        """Serves a directory; GET /whoami answers with the client's address, /bytes/N with N bytes."""
+    def http_server(self, port=80, directory=None, bind="::", tls=None):
+        """Serves a directory; GET /whoami answers with the client's address, /bytes/N with N bytes.
+        `tls`: (certificate, key)."""
         argv = [PYTHON, os.path.join(HERE, "httpd.py"), "--port", str(port), "--bind", bind,
                 "--name", self.name]
         if directory:
             argv += ["--directory", directory]
+        if tls:
+            argv += ["--tls", *tls]
         proc = self.popen(argv, f"httpd{port}")
         wait_for(f"httpd on {self.name}", lambda: self.listening(port))
         return proc
