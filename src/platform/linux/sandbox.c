@@ -9,7 +9,7 @@
 #include <sys/prctl.h>
 #include <sys/resource.h>
 
-enum { KEEP_MAX = 4 };
+enum { KEEP_MAX = 6 };
 
 mf_err mf_sandbox_no_dumps(struct mf_errbuf *eb)
 {
@@ -32,6 +32,10 @@ static size_t wanted(const struct mf_sandbox_options *o, cap_value_t out[KEEP_MA
 		out[n++] = CAP_NET_RAW;
 	if (o->dac_read_search)
 		out[n++] = CAP_DAC_READ_SEARCH;
+	if (o->files) {
+		out[n++] = CAP_DAC_OVERRIDE;
+		out[n++] = CAP_FOWNER;
+	}
 	return n;
 }
 
