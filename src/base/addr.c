@@ -19,8 +19,8 @@ bool mf_endpoint_equal(const struct mf_endpoint *a, const struct mf_endpoint *b)
 
 static bool ip4_is_private(const uint8_t *b)
 {
-	return b[0] == 0 || b[0] == 10 || b[0] == 127 || (b[0] == 100 && (b[1] & 0xc0) == 64) ||
-	       (b[0] == 169 && b[1] == 254) || (b[0] == 172 && (b[1] & 0xf0) == 16) ||
+	return b[0] == 0 || b[0] == 10 || b[0] == 127 || (b[0] == 100 && b[1] >> 6 == 1) ||
+	       (b[0] == 169 && b[1] == 254) || (b[0] == 172 && b[1] >> 4 == 1) ||
 	       (b[0] == 192 && b[1] == 168);
 }
 
@@ -31,7 +31,7 @@ static bool ip6_is_private(const uint8_t *b)
 
 	if (memcmp(b, mapped, sizeof(mapped)) == 0)
 		return ip4_is_private(b + 12);
-	return (b[0] & 0xfe) == 0xfc || (b[0] == 0xfe && (b[1] & 0xc0) == 0x80) ||
+	return b[0] >> 1 == 0xfc >> 1 || (b[0] == 0xfe && b[1] >> 6 == 2) ||
 	       (memcmp(b, zero, sizeof(zero)) == 0 && b[15] <= 1);
 }
 

@@ -77,6 +77,10 @@ struct mf_host_port {
 			   uint32_t *rule);
 	/* What becomes of a session that `settle` sends to this hop. NULL: all are carried. */
 	enum mf_host_fate (*fate)(void *ctx, uint32_t hop);
+	/* The same for a name that may only be the outside of an encrypted ClientHello; 0: it says nothing, the address
+	 * decides. NULL: as 0. */
+	uint32_t (*settle_hidden)(void *ctx, const struct mf_addr *dst, const char *name, size_t n,
+				  uint32_t *rule);
 	/* A learned route is in use by a session from hold (true) to release. NULL: there are none. */
 	bool (*hold)(void *ctx, const struct mf_addr *dst);
 	void (*release)(void *ctx, const struct mf_addr *dst);
@@ -119,6 +123,8 @@ mf_nsec mf_host_deadline(const struct mf_host *h);
  * its next_hop becomes that of a mapping that it belongs to. Cheap while mf_host_strays, the number of such
  * sessions on all workers, is 0. */
 bool mf_host_has(struct mf_host *h, struct mf_pkt *p);
+/* The same for any session: for a packet whose route was learned a moment ago, perhaps later than its session began. Not cheap. */
+bool mf_host_began(struct mf_host *h, struct mf_pkt *p);
 uint32_t mf_host_strays(const struct mf_host *h);
 /* An outbound whose streams are TCP connections of our own through an L3VPN interface, and whose datagrams are
  * UDP from a port of ours: for what must be asked inside a VPN (DNS), for proxies that are reached in one, and

@@ -382,13 +382,17 @@ static bool is_elsewhere(const struct mf_host *h, const struct mf_flow_key *k)
 	return owner != MF_OWNER_NONE && owner != (int)h->worker;
 }
 
-static bool has_stream(struct mf_host *h, const struct mf_pkt *p, const struct mf_flow_key *k)
+/* Of the sessions all, or those only whose route leads elsewhere now. */
+enum which { ALL, STRAYS };
+
+static bool has_stream(struct mf_host *h, const struct mf_pkt *p, const struct mf_flow_key *k,
+		       enum which which)
 {
 	struct mf_session *s = mf_flow_find(h->table, k, mf_flow_hash_key(h->table, k));
 
 	if (!s)
 		return is_elsewhere(h, k);
-	if (!s->facts.stray)
+	if (which == STRAYS && !s->facts.stray)
 		return false;
 	if (!mf_session_tcp_gives_way(s, p))
 		return true;
@@ -397,24 +401,36 @@ static bool has_stream(struct mf_host *h, const struct mf_pkt *p, const struct m
 }
 
 /* Of a mapping only what was said before: the rest has a route of its own. */
-static bool has_mapping(struct mf_host *h, struct mf_pkt *p, const struct mf_flow_key *k)
+static bool has_mapping(struct mf_host *h, struct mf_pkt *p, const struct mf_flow_key *k,
+			enum which which)
 {
 	struct mf_session *s;
 	uint8_t hop = 1;
 
-	while (h->strays && (s = next_mapping(h, k, &hop)))
-		if (s->facts.stray && mf_datagram_knows(s, p)) {
+	while ((which == ALL || h->strays) && (s = next_mapping(h, k, &hop)))
+		if ((which == ALL || s->facts.stray) && mf_datagram_knows(s, p)) {
 			p->next_hop = s->facts.hop;
 			return true;
 		}
 	return is_elsewhere(h, k);
 }
 
-bool mf_host_has(struct mf_host *h, struct mf_pkt *p)
+static bool has(struct mf_host *h, struct mf_pkt *p, enum which which)
 {
 	struct mf_flow_key k;
 
-	if (MF_LIKELY(!mf_host_strays(h)) || mf_ip_is_fragment(p) || !mf_host_key(p, &k))
+	if (mf_ip_is_fragment(p) || !mf_host_key(p, &k))
 		return false;
-	return p->l4_proto == MF_IPPROTO_TCP ? has_stream(h, p, &k) : has_mapping(h, p, &k);
+	return p->l4_proto == MF_IPPROTO_TCP ? has_stream(h, p, &k, which)
+					     : has_mapping(h, p, &k, which);
+}
+
+bool mf_host_has(struct mf_host *h, struct mf_pkt *p)
+{
+	return MF_UNLIKELY(mf_host_strays(h)) && has(h, p, STRAYS);
+}
+
+bool mf_host_began(struct mf_host *h, struct mf_pkt *p)
+{
+	return (mf_flow_count(h->table) || h->owners) && has(h, p, ALL);
 }

@@ -35,15 +35,30 @@ static uint64_t *counter(struct mf_host *h, enum mf_sniff_verdict v, const struc
 	}
 }
 
+/* Browsers send the shell of an encrypted ClientHello to everybody (GREASE), and then the name outside is the one that is
+ * meant. */
+static uint32_t hidden(struct mf_host *h, const struct mf_addr *dst, uint32_t own,
+		       const struct mf_sniff_name *name, uint32_t *rule)
+{
+	uint32_t hop = h->port.settle_hidden
+			       ? h->port.settle_hidden(h->port.ctx, dst, name->text, name->n, rule)
+			       : 0;
+
+	return hop ? hop : own;
+}
+
 void mf_settle_decide(struct mf_host *h, const struct mf_addr *dst, uint32_t own,
 		      enum mf_sniff_verdict v, const struct mf_sniff_name *name,
 		      struct mf_settlement *to)
 {
 	*to = (struct mf_settlement){ .hop = own, .rule = UINT32_MAX, .fate = MF_FATE_CARRY };
 	mf_count(counter(h, v, name), 1);
-	if (v != MF_SNIFF_NAME)
+	if (v == MF_SNIFF_NAME)
+		to->hop = h->port.settle(h->port.ctx, dst, name->text, name->n, &to->rule);
+	else if (v == MF_SNIFF_HIDDEN && name->n)
+		to->hop = hidden(h, dst, own, name, &to->rule);
+	else
 		return;
-	to->hop = h->port.settle(h->port.ctx, dst, name->text, name->n, &to->rule);
 	if (h->port.fate)
 		to->fate = h->port.fate(h->port.ctx, to->hop);
 	if (to->fate != MF_FATE_CARRY)

@@ -140,6 +140,37 @@ static uint32_t settle(void *ctx, const struct mf_addr *dst, const char *name, s
 	return r ? r->hop : mf_snapshot_static_route(w->snap, dst->b, dst->family);
 }
 
+/* The name outside is meant if a route has it, or if it was asked for and has this address: what is outside of a true
+ * encrypted ClientHello is a name of its provider that nobody asks for. */
+static uint32_t settle_hidden(void *ctx, const struct mf_addr *dst, const char *name, size_t n,
+			      uint32_t *rule)
+{
+	struct mf_worker *w = ctx;
+	struct mf_learned_info info;
+	uint32_t hop = settle(ctx, dst, name, n, rule);
+
+	if (*rule != UINT32_MAX)
+		return hop;
+	if (mf_learned_find(w->snap->learned, dst, &info) && info.is_shared &&
+	    !strcmp(info.shared, name))
+		return hop;
+	return 0;
+}
+
+static enum mf_host_fate fate(void *ctx, uint32_t hop)
+{
+	struct mf_worker *w = ctx;
+
+	switch (hop < w->snap->n_hops ? w->snap->hop[hop].kind : MF_HOP_NONE) {
+	case MF_HOP_DROP:
+		return MF_FATE_DROP;
+	case MF_HOP_REJECT:
+		return MF_FATE_REJECT;
+	default:
+		return MF_FATE_CARRY;
+	}
+}
+
 static bool hold(void *ctx, const struct mf_addr *dst)
 {
 	struct mf_worker *w = ctx;
@@ -169,6 +200,8 @@ struct mf_host_port mf_host_port_of(struct mf_worker *w)
 		.route = route,
 		.settles = settles,
 		.settle = settle,
+		.settle_hidden = settle_hidden,
+		.fate = fate,
 		.hold = hold,
 		.release = release,
 	};

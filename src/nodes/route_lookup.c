@@ -46,14 +46,20 @@ static uint16_t host_node(struct mf_pkt *p)
 static uint16_t decide(const struct mf_worker *w, struct mf_pkt *p)
 {
 	const struct mf_snapshot *snap = w->snap;
+	bool learned;
 
 	if (MF_UNLIKELY(mf_dns_is_asked(w, p))) {
 		p->next_hop = MF_HOP_ID_DNS;
 		return NEXT_DNS_INPUT;
 	}
-	p->next_hop = mf_snapshot_route(snap, mf_ip_dst_bytes(p), p->ip_version);
+	p->next_hop = mf_snapshot_learned(snap, mf_ip_dst_bytes(p), p->ip_version);
+	learned = p->next_hop != MF_HOP_ID_NONE;
+	if (!learned)
+		p->next_hop = mf_snapshot_static_route(snap, mf_ip_dst_bytes(p), p->ip_version);
 	/* A session stays where it began, whatever the routes say now. */
-	if (MF_UNLIKELY(mf_host_strays(w->stack)) && mf_host_has(w->stack, p))
+	if (mf_host_has(w->stack, p))
+		return host_node(p);
+	if (learned && snap->hop[p->next_hop].kind != MF_HOP_SESSION && mf_host_began(w->stack, p))
 		return host_node(p);
 	switch (snap->hop[p->next_hop].kind) {
 	case MF_HOP_WG:

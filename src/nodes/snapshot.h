@@ -86,12 +86,19 @@ static inline uint32_t mf_snapshot_static_route(const struct mf_snapshot *snap, 
 			       : mf_lpm_lookup6(snap->routes6, dst);
 }
 
+/* Where a learned route leads it, MF_HOP_ID_NONE: none does. */
+static inline uint32_t mf_snapshot_learned(const struct mf_snapshot *snap, const uint8_t *dst,
+					   uint8_t ip_version)
+{
+	return ip_version == 4 ? mf_learned_lookup4(snap->learned, mf_load_be32(dst))
+			       : mf_learned_lookup6(snap->learned, dst);
+}
+
 /* Where it goes: a learned route beats all others but those of full length, beside which none is learned. */
 static inline uint32_t mf_snapshot_route(const struct mf_snapshot *snap, const uint8_t *dst,
 					 uint8_t ip_version)
 {
-	uint32_t hop = ip_version == 4 ? mf_learned_lookup4(snap->learned, mf_load_be32(dst))
-				       : mf_learned_lookup6(snap->learned, dst);
+	uint32_t hop = mf_snapshot_learned(snap, dst, ip_version);
 
 	return hop ? hop : mf_snapshot_static_route(snap, dst, ip_version);
 }
