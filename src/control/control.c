@@ -73,6 +73,9 @@ void mf_control_close(struct mf_control_conn *conn)
 
 	if (c->capture_conn == conn)
 		end_capture(c);
+	for (uint32_t i = 0; i < c->n_reloads; i++)
+		if (c->reload[i].conn == conn)
+			c->reload[i--] = c->reload[--c->n_reloads];
 	while (*at != conn)
 		at = &(*at)->next;
 	*at = conn->next;
@@ -120,14 +123,6 @@ static void answer_report(const struct mf_report *r, bool json, struct mf_text *
 	answer_ok(out);
 }
 
-static void nothing_yet(struct mf_report *r)
-{
-	static const struct mf_column column[] = { { NULL, NULL, MF_CELL_TEXT } };
-
-	mf_report_table(r, mf_show_name(MF_SHOW_DNS_CACHE), NULL, column, 1, NULL);
-	mf_report_note(r, "names seen in DNS: none; a later version of MintFlow has them");
-}
-
 static void fill_table(struct mf_control *c, struct mf_report *r, const struct mf_request *q,
 		       mf_nsec now)
 {
@@ -139,10 +134,10 @@ static void fill_table(struct mf_control *c, struct mf_report *r, const struct m
 		mf_report_peers(c, r, q->json || q->all, now);
 		break;
 	case MF_SHOW_ROUTES:
-		mf_report_routes(c, r, q->all);
+		mf_report_routes(c, r, q->all, now);
 		break;
 	case MF_SHOW_NODES:
-		mf_report_nodes(c, r, q->all);
+		mf_report_nodes(c, r, q->all, now);
 		break;
 	case MF_SHOW_DROPS:
 		mf_report_drops(c, r, q->all);
@@ -153,38 +148,55 @@ static void fill_table(struct mf_control *c, struct mf_report *r, const struct m
 	case MF_SHOW_SESSIONS:
 		mf_report_sessions(c, r, q, now);
 		break;
+	case MF_SHOW_DNS:
+		mf_report_dns(c, r, q->all, q->json, now);
+		break;
 	case MF_SHOW_DNS_CACHE:
+		mf_report_dns_cache(c, r, q, now);
+		break;
 	case MF_SHOW_COUNT:
-		nothing_yet(r);
 		break;
 	}
 }
 
-/* False: what is asked about is not there. */
-static bool fill(struct mf_control *c, struct mf_report *r, const struct mf_request *q, mf_nsec now)
+/* NULL, or why there is no answer. */
+static const char *fill_why(struct mf_control *c, struct mf_report *r, const struct mf_request *q,
+			    mf_nsec now)
 {
 	struct mf_session_facts s;
 
-	if (q->command == MF_REQUEST_STATUS) {
-		mf_report_status(c, r, now);
-	} else if (q->command == MF_REQUEST_SHOW) {
-		fill_table(c, r, q, now);
-	} else if (!q->n_ids) {
+	if (*q->name)
+		return mf_report_why_name(c, r, q->name, now)
+			       ? NULL
+			       : "the profile has no DNS server: nothing is known of names";
+	if (!q->n_ids)
 		mf_report_why(c, r, &q->address, now);
-	} else {
-		if (!mf_session_lookup(c, &q->id[0], &s))
-			return false;
+	else if (mf_session_lookup(c, &q->id[0], &s))
 		mf_report_why_session(c, r, &s, now);
-	}
-	return true;
+	else
+		return "there is no such session; it has ended, or never was";
+	return NULL;
+}
+
+static const char *fill(struct mf_control *c, struct mf_report *r, const struct mf_request *q,
+			mf_nsec now)
+{
+	if (q->command == MF_REQUEST_WHY)
+		return fill_why(c, r, q, now);
+	if (q->command == MF_REQUEST_STATUS)
+		mf_report_status(c, r, now);
+	else
+		fill_table(c, r, q, now);
+	return NULL;
 }
 
 static void tell(struct mf_control *c, const struct mf_request *q, mf_nsec now, struct mf_text *out)
 {
 	struct mf_report *r = mf_report_new();
+	const char *wrong = r ? fill(c, r, q, now) : NULL;
 
-	if (r && !fill(c, r, q, now))
-		answer_string(out, "error", "there is no such session; it has ended, or never was");
+	if (wrong)
+		answer_string(out, "error", wrong);
 	else if (!r || mf_report_failed(r))
 		answer_string(out, "error", "not enough memory for the answer");
 	else
@@ -192,32 +204,41 @@ static void tell(struct mf_control *c, const struct mf_request *q, mf_nsec now, 
 	mf_report_free(r);
 }
 
+/* How many of something have gone: a number for programs, a sentence for people. */
+static void answer_count(const struct mf_request *q, const char *verb, uint32_t n, const char *what,
+			 struct mf_text *out)
+{
+	char text[64];
+
+	if (q->json) {
+		struct mf_json j = mf_json_init(out);
+
+		mf_json_object(&j);
+		mf_json_key(&j, "json");
+		mf_json_object(&j);
+		mf_json_kv_u64(&j, verb, n);
+		mf_json_end(&j);
+		mf_json_end(&j);
+		mf_text_add(out, "\n", 1);
+	} else {
+		snprintf(text, sizeof(text), "%s %u %s%s\n", verb, n, what, n == 1 ? "" : "s");
+		answer_string(out, "text", text);
+	}
+	answer_ok(out);
+}
+
 static void close_sessions(struct mf_control *c, const struct mf_request *q, struct mf_text *out)
 {
 	struct mf_text missing = { 0 };
 	uint32_t closed = mf_sessions_close(c, q, &missing);
-	char text[64];
 
 	if (missing.len) {
 		if (closed)
 			mf_text_printf(&missing, "closed %u other%s\n", closed,
 				       closed == 1 ? "" : "s");
 		answer_string(out, "error", missing.s);
-	} else if (q->json) {
-		struct mf_json j = mf_json_init(out);
-
-		mf_json_object(&j);
-		mf_json_key(&j, "json");
-		mf_json_object(&j);
-		mf_json_kv_u64(&j, "closed", closed);
-		mf_json_end(&j);
-		mf_json_end(&j);
-		mf_text_add(out, "\n", 1);
-		answer_ok(out);
 	} else {
-		snprintf(text, sizeof(text), "closed %u session%s\n", closed, closed == 1 ? "" : "s");
-		answer_string(out, "text", text);
-		answer_ok(out);
+		answer_count(q, "closed", closed, "session", out);
 	}
 	mf_text_free(&missing);
 }
@@ -252,27 +273,49 @@ static void answer_reload(const struct mf_apply_report *a, const char *report, s
 	mf_text_add(out, "\n", 1);
 }
 
-static void reload(struct mf_control *c, const struct mf_request *q, mf_nsec now, struct mf_text *out)
+static void tell_reload(struct mf_text *out, bool json, mf_err err,
+			const struct mf_apply_report *changes, const char *report)
 {
+	if (err) {
+		answer_string(out, "error", report ? report : mf_err_text(err));
+		return;
+	}
+	if (json)
+		answer_reload(changes, report ? report : "", out);
+	else
+		answer_string(out, "text", report);
+	answer_ok(out);
+}
+
+static void reload(struct mf_control_conn *conn, const struct mf_request *q, mf_nsec now)
+{
+	struct mf_control *c = conn->control;
 	struct mf_apply_report changes = { 0 };
 	struct mf_text report = { 0 };
 	mf_err err;
 
 	if (!c->host.reload) {
-		answer_string(out, "error", "this program cannot reload");
+		answer_string(&conn->out, "error", "this program cannot reload");
 		return;
 	}
 	err = c->host.reload(c->host.ctx, q->drop_sessions, now, &changes, &report);
-	if (err) {
-		answer_string(out, "error", report.s ? report.s : mf_err_text(err));
+	if (err == MF_E_AGAIN) {
+		MF_ASSERT(c->n_reloads < MF_CONTROL_CONNS_MAX); /* a connection is in it once */
+		c->reload[c->n_reloads++] = (struct mf_reload_wait){ conn, q->json };
 	} else {
-		if (q->json)
-			answer_reload(&changes, report.s ? report.s : "", out);
-		else
-			answer_string(out, "text", report.s);
-		answer_ok(out);
+		tell_reload(&conn->out, q->json, err, &changes, report.s);
 	}
 	mf_text_free(&report);
+}
+
+void mf_control_reloaded(struct mf_control *c, mf_err err, const struct mf_apply_report *changes,
+			 const char *report)
+{
+	while (c->n_reloads) {
+		struct mf_reload_wait *w = &c->reload[--c->n_reloads];
+
+		tell_reload(&w->conn->out, w->json, err, changes, report);
+	}
 }
 
 static void stop(struct mf_control *c, struct mf_text *out)
@@ -322,13 +365,17 @@ static void answer(struct mf_control_conn *conn, const char *line, size_t n, mf_
 			capture(conn, q, now);
 		break;
 	case MF_REQUEST_RELOAD:
-		reload(c, q, now, &conn->out);
+		reload(conn, q, now);
 		break;
 	case MF_REQUEST_STOP:
 		stop(c, &conn->out);
 		break;
 	case MF_REQUEST_CLOSE:
 		close_sessions(c, q, &conn->out);
+		break;
+	case MF_REQUEST_FLUSH:
+		answer_count(q, "flushed", mf_dns_cache_forget(c, q->name, now), "answer",
+			     &conn->out);
 		break;
 	case MF_REQUEST_STATUS:
 	case MF_REQUEST_SHOW:
@@ -350,10 +397,21 @@ static bool captures(const struct mf_control_conn *conn)
 	return conn->control->capture_conn == conn;
 }
 
+/* It waits for a reload. */
+static bool reloads(const struct mf_control_conn *conn)
+{
+	const struct mf_control *c = conn->control;
+
+	for (uint32_t i = 0; i < c->n_reloads; i++)
+		if (c->reload[i].conn == conn)
+			return true;
+	return false;
+}
+
 /* Answers the requests that are complete, one at a time: the next when the answer has been taken. */
 static void work(struct mf_control_conn *conn, mf_nsec now)
 {
-	while (!conn->closing && !captures(conn) && !waiting(conn)) {
+	while (!conn->closing && !captures(conn) && !reloads(conn) && !waiting(conn)) {
 		char *nl = conn->n_in ? memchr(conn->in, '\n', conn->n_in) : NULL;
 		size_t n;
 
@@ -375,7 +433,7 @@ static void work(struct mf_control_conn *conn, mf_nsec now)
 
 bool mf_control_wants(const struct mf_control_conn *conn)
 {
-	return !conn->closing && (captures(conn) || !waiting(conn));
+	return !conn->closing && (captures(conn) || reloads(conn) || !waiting(conn));
 }
 
 bool mf_control_input(struct mf_control_conn *conn, const void *bytes, size_t n, mf_nsec now)

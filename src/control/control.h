@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * control - what `mintflow status`, `show`, `why`, `close`, `capture`, `reload` and `stop` ask of a running
- * engine: bytes of a stream in, bytes out. No sockets, files or clocks here.
+ * control - what `mintflow status`, `show`, `why`, `close`, `flush`, `capture`, `reload` and `stop` ask of a
+ * running engine: bytes of a stream in, bytes out. No sockets, files or clocks here.
  *
  * The protocol: the client sends one JSON object a line, at most MF_CONTROL_REQUEST_MAX bytes:
  *	{"cmd":"show","table":"routes","json":true}
@@ -59,7 +59,8 @@ struct mf_control_host {
 	void (*facts)(void *ctx, struct mf_control_facts *out); /* `out` comes zeroed */
 	/* Loads the profile again and applies it; `drop_sessions`: running sessions whose route leads
 	 * elsewhere now end. `report` gets what changed, or everything that is wrong, as lines for
-	 * people; `changes` (it comes zeroed) the same for programs. */
+	 * people; `changes` (it comes zeroed) the same for programs. MF_E_AGAIN: it takes a while, and
+	 * mf_control_reloaded brings the answer. */
 	mf_err (*reload)(void *ctx, bool drop_sessions, mf_nsec now,
 			 struct mf_apply_report *changes, struct mf_text *report);
 	/* Asks the program to end soon, after this answer has been sent. */
@@ -92,6 +93,11 @@ void mf_control_free(struct mf_control *c);
 struct mf_control_conn *mf_control_open(struct mf_control *c);
 /* The client is gone, or is to go. */
 void mf_control_close(struct mf_control_conn *conn);
+
+/* The answer to all who have asked for a reload and were not told yet: as host.reload gives it. Look at
+ * every connection's output afterwards. */
+void mf_control_reloaded(struct mf_control *c, mf_err err, const struct mf_apply_report *changes,
+			 const char *report);
 
 /* Bytes from the client, any number at a time. False: read no more, and close once what is waiting has
  * been sent. Only call it while mf_control_wants is true. */

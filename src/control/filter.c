@@ -3,6 +3,7 @@
 
 #include <stdio.h>
 
+#include "policy/list.h"
 #include "wire/ip4.h"
 
 enum { INDEX_MAX = (1 << 20) - 1, GENERATION_MAX = (1 << 12) - 1 };
@@ -94,13 +95,52 @@ static enum mf_session_proto proto_of(uint8_t ip_protocol)
 	}
 }
 
+/* ---- Names ---------------------------------------------------------------------------------------- */
+
+mf_err mf_host_parse(char out[MF_HOST_STRLEN], const char *text)
+{
+	enum mf_domain_kind kind;
+	char entry[MF_LIST_LINE_MAX];
+	size_t n = strlen(text);
+	mf_err err;
+
+	/* What a list may have in front of a name. */
+	if (strpbrk(text, ":*+ \t") || *text == '.')
+		return MF_E_MALFORMED;
+	err = mf_list_entry(text, n, &kind, entry, sizeof(entry), NULL);
+	if (err)
+		return err;
+	n = strlen(entry);
+	if (n >= MF_HOST_STRLEN)
+		return MF_E_RANGE;
+	memcpy(out, entry, n + 1);
+	return MF_OK;
+}
+
+bool mf_host_below(const char *name, const char *zone)
+{
+	size_t n = strlen(name), z = strlen(zone);
+
+	return n >= z && !strcmp(name + n - z, zone) && (n == z || name[n - z - 1] == '.');
+}
+
+/* Of a long name only the end is known. */
+static bool name_matches(const struct mf_session_filter *f, const struct mf_session_facts *s)
+{
+	size_t n = strlen(f->name), room = sizeof(s->name) - 1;
+
+	if (n > room)
+		return !strcmp(s->name, f->name + n - room);
+	return !n || mf_host_below(s->name, f->name);
+}
+
 bool mf_session_filter_matches(const struct mf_session_filter *f, const struct mf_session_facts *s,
 			       const char *iface)
 {
 	return (f->proto == MF_PROTO_ANY || f->proto == proto_of(s->proto)) &&
 	       (f->state == MF_SESSION_FREE || f->state == s->state) && (!f->kept || s->stray) &&
-	       (!*f->via || !strcmp(f->via, iface)) && end_matches(&f->app, &s->app) &&
-	       end_matches(&f->to, &s->dst);
+	       (!*f->via || !strcmp(f->via, iface)) && name_matches(f, s) &&
+	       end_matches(&f->app, &s->app) && end_matches(&f->to, &s->dst);
 }
 
 const char *mf_session_proto_text(uint8_t ip_protocol)

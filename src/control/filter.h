@@ -32,12 +32,20 @@ MF_MUST_CHECK mf_err mf_session_end_parse(struct mf_session_end *e, const char *
 
 enum mf_session_proto { MF_PROTO_ANY, MF_PROTO_TCP, MF_PROTO_UDP, MF_PROTO_ICMP };
 
+/* A host name as people write it, in any script and with or without the last dot, to lower case and ASCII.
+ * MF_E_MALFORMED, MF_E_RANGE: it is none; MF_E_NO_MEMORY. */
+enum { MF_HOST_STRLEN = 255 };
+MF_MUST_CHECK mf_err mf_host_parse(char out[MF_HOST_STRLEN], const char *text);
+/* Is `name` that zone, or below it? Both as above. */
+bool mf_host_below(const char *name, const char *zone);
+
 /* Zeroed: every session. */
 struct mf_session_filter {
-	uint8_t proto; /* enum mf_session_proto */
-	uint8_t state; /* enum mf_session_state; FREE: any */
-	bool kept;     /* only those whose route leads elsewhere now */
-	char via[32];  /* name of the interface; "": any */
+	uint8_t proto;             /* enum mf_session_proto */
+	uint8_t state;             /* enum mf_session_state; FREE: any */
+	bool kept;                 /* only those whose route leads elsewhere now */
+	char via[32];              /* name of the interface; "": any */
+	char name[MF_HOST_STRLEN]; /* they have shown it, or one below it; "": any or none */
 	struct mf_session_end app, to;
 };
 

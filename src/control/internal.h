@@ -21,6 +21,12 @@ struct mf_sample {
 
 enum { MF_CONTROL_CONNS_MAX = 32 };
 
+/* A client that waits for the end of a reload. */
+struct mf_reload_wait {
+	struct mf_control_conn *conn;
+	bool json;
+};
+
 struct mf_control {
 	struct mf_engine *engine;
 	struct mf_control_host host;
@@ -31,14 +37,18 @@ struct mf_control {
 	struct mf_request request; /* the one being answered: too large for the stack */
 	struct mf_capture *capture;
 	struct mf_control_conn *capture_conn;
+	struct mf_reload_wait reload[MF_CONTROL_CONNS_MAX];
+	uint32_t n_reloads;
 };
 
 void mf_report_status(struct mf_control *c, struct mf_report *r, mf_nsec now);
 void mf_report_interfaces(struct mf_control *c, struct mf_report *r, mf_nsec now);
 /* `full`: long lists of allowed IPs to their end. */
 void mf_report_peers(struct mf_control *c, struct mf_report *r, bool full, mf_nsec now);
-void mf_report_routes(struct mf_control *c, struct mf_report *r, bool all);
-void mf_report_nodes(struct mf_control *c, struct mf_report *r, bool all);
+/* Written ones and learned ones. */
+void mf_report_routes(struct mf_control *c, struct mf_report *r, bool all, mf_nsec now);
+void mf_report_learned(struct mf_control *c, struct mf_report *r, bool all, mf_nsec now);
+void mf_report_nodes(struct mf_control *c, struct mf_report *r, bool all, mf_nsec now);
 void mf_report_drops(struct mf_control *c, struct mf_report *r, bool all);
 void mf_report_log(struct mf_control *c, struct mf_report *r, bool all);
 void mf_report_sessions(struct mf_control *c, struct mf_report *r, const struct mf_request *q,
@@ -49,6 +59,19 @@ void mf_report_sessions_to(struct mf_control *c, struct mf_report *r, const stru
 void mf_report_why(struct mf_control *c, struct mf_report *r, const struct mf_addr *dst, mf_nsec now);
 void mf_report_why_session(struct mf_control *c, struct mf_report *r,
 			   const struct mf_session_facts *s, mf_nsec now);
+
+/* False: there is no DNS server, or that is no name. */
+bool mf_report_why_name(struct mf_control *c, struct mf_report *r, const char *name, mf_nsec now);
+
+void mf_report_dns(struct mf_control *c, struct mf_report *r, bool all, bool json, mf_nsec now);
+void mf_report_dns_cache(struct mf_control *c, struct mf_report *r, const struct mf_request *q,
+			 mf_nsec now);
+/* A table of the counters of all parts of the DNS server. */
+void mf_report_dns_counters(struct mf_control *c, struct mf_report *r, bool all, mf_nsec now);
+/* What `status` says of the DNS server and of learned routes. */
+void mf_report_dns_status(struct mf_control *c, struct mf_report *r, mf_nsec now);
+/* Forgets the kept answers about a name and all below it, or "": all. Returns how many. Learned routes stay. */
+uint32_t mf_dns_cache_forget(struct mf_control *c, const char *host, mf_nsec now);
 
 /* Asks the workers to end the sessions that the request means; returns how many. `missing` gets a line for
  * each one that it names and that is not there. */

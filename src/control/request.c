@@ -22,13 +22,14 @@ enum {
 	RELOAD = 1 << MF_REQUEST_RELOAD,
 	STOP = 1 << MF_REQUEST_STOP,
 	CLOSE = 1 << MF_REQUEST_CLOSE,
+	FLUSH = 1 << MF_REQUEST_FLUSH,
 };
 
 static const char *const command_name[] = {
 	[MF_REQUEST_STATUS] = "status", [MF_REQUEST_SHOW] = "show",
 	[MF_REQUEST_WHY] = "why",       [MF_REQUEST_CAPTURE] = "capture",
 	[MF_REQUEST_RELOAD] = "reload", [MF_REQUEST_STOP] = "stop",
-	[MF_REQUEST_CLOSE] = "close",
+	[MF_REQUEST_CLOSE] = "close",   [MF_REQUEST_FLUSH] = "flush",
 };
 
 static mf_err not_a(struct mf_errbuf *eb, const char *key, const char *what)
@@ -45,7 +46,7 @@ static mf_err set_command(struct mf_request *r, const json_t *v, struct mf_errbu
 			r->command = (enum mf_request_command)i;
 			return MF_OK;
 		}
-	return not_a(eb, "cmd", "one of status, show, why, capture, reload, stop, close");
+	return not_a(eb, "cmd", "one of status, show, why, capture, reload, stop, close, flush");
 }
 
 static mf_err set_json(struct mf_request *r, const json_t *v, struct mf_errbuf *eb)
@@ -69,8 +70,9 @@ static mf_err set_table(struct mf_request *r, const json_t *v, struct mf_errbuf 
 			r->table = (enum mf_show)i;
 			return MF_OK;
 		}
-	return not_a(eb, "table",
-		     "one of interfaces, peers, routes, sessions, dns-cache, nodes, drops, log");
+	return not_a(
+		eb, "table",
+		"one of interfaces, peers, routes, sessions, dns, dns-cache, nodes, drops, log");
 }
 
 static mf_err set_drop_sessions(struct mf_request *r, const json_t *v, struct mf_errbuf *eb)
@@ -84,6 +86,15 @@ static mf_err set_address(struct mf_request *r, const json_t *v, struct mf_errbu
 	const char *s = json_string_value(v);
 
 	return s && !mf_addr_parse(&r->address, s) ? MF_OK : not_a(eb, "address", "an IP address");
+}
+
+static mf_err set_host(struct mf_request *r, const json_t *v, struct mf_errbuf *eb)
+{
+	const char *s = json_string_value(v);
+
+	if (s && strlen(s) == json_string_length(v) && !mf_host_parse(r->name, s))
+		return MF_OK;
+	return not_a(eb, "name", "the name of a host");
 }
 
 /* A short text without anything that a terminal would obey. */
@@ -266,10 +277,11 @@ static const struct key {
 	mf_err (*set)(struct mf_request *r, const json_t *v, struct mf_errbuf *eb);
 } keys[] = {
 	{ "cmd", ~0u, ~0u, set_command },
-	{ "json", STATUS | SHOW | WHY | RELOAD | STOP | CLOSE, 0, set_json },
+	{ "json", STATUS | SHOW | WHY | RELOAD | STOP | CLOSE | FLUSH, 0, set_json },
 	{ "all", SHOW | CLOSE, 0, set_all },
-	{ "table", SHOW, SHOW, set_table },
+	{ "table", SHOW | FLUSH, SHOW | FLUSH, set_table },
 	{ "address", WHY, 0, set_address },
+	{ "name", SHOW | WHY | CLOSE | FLUSH, 0, set_host },
 	{ "session", WHY, 0, set_session },
 	{ "sessions", CLOSE, 0, set_sessions },
 	{ "proto", SHOW | CLOSE, 0, set_proto },
@@ -323,13 +335,26 @@ static mf_err read_object(json_t *object, struct mf_request *out, struct mf_errb
 }
 
 /* What no single key can tell. */
-static mf_err check_whole(const struct mf_request *r, struct mf_errbuf *eb)
+static mf_err check_whole(struct mf_request *r, struct mf_errbuf *eb)
 {
-	if (r->command == MF_REQUEST_WHY && (r->address.family != MF_AF_NONE) == (r->n_ids != 0))
+	bool named = *r->name;
+
+	if (r->command == MF_REQUEST_WHY &&
+	    (r->address.family != MF_AF_NONE) + named + (r->n_ids != 0) != 1)
 		return mf_fail(eb, MF_E_MALFORMED,
-			       "\"why\" needs a key \"address\" or a key \"session\"");
+			       "\"why\" needs one of the keys \"address\", \"name\" and "
+			       "\"session\"");
+	if (r->command == MF_REQUEST_FLUSH && r->table != MF_SHOW_DNS_CACHE)
+		return mf_fail(eb, MF_E_MALFORMED, "only \"dns-cache\" can be flushed");
+	if (named && (r->command == MF_REQUEST_CLOSE ||
+		      (r->command == MF_REQUEST_SHOW && r->table != MF_SHOW_DNS_CACHE))) {
+		strcpy(r->sessions.name, r->name);
+		r->filtered = true;
+	}
 	if (r->command == MF_REQUEST_SHOW && r->filtered && r->table != MF_SHOW_SESSIONS)
-		return mf_fail(eb, MF_E_MALFORMED, "only \"sessions\" can be chosen from");
+		return mf_fail(
+			eb, MF_E_MALFORMED,
+			"only \"sessions\" can be chosen from, and \"dns-cache\" by \"name\"");
 	if (r->command == MF_REQUEST_CLOSE && (r->n_ids != 0) + r->filtered + r->all != 1)
 		return mf_fail(eb, MF_E_MALFORMED,
 			       "\"close\" needs either \"sessions\", or keys that choose some, or "

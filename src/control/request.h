@@ -18,15 +18,17 @@ enum mf_request_command {
 	MF_REQUEST_RELOAD,
 	MF_REQUEST_STOP,
 	MF_REQUEST_CLOSE,
+	MF_REQUEST_FLUSH,
 };
 
 /* X(NAME, "name", "what it shows") */
 #define MF_SHOW_LIST(X)                                                                       \
 	X(INTERFACES, "interfaces", "interfaces with addresses, ports and traffic")           \
 	X(PEERS, "peers", "peers with endpoint, latest handshake, traffic and allowed IPs")   \
-	X(ROUTES, "routes", "every route in force and where it is written")                   \
+	X(ROUTES, "routes", "every route in force, written or learned, and who says so")      \
 	X(SESSIONS, "sessions", "sessions of the host stack: ends, interface, rule, traffic") \
-	X(DNS_CACHE, "dns-cache", "names and addresses seen (none in this version)")          \
+	X(DNS, "dns", "DNS servers, questions by rule, top names, counters")                  \
+	X(DNS_CACHE, "dns-cache", "answers kept: name, type, answer, TTL, server, interface") \
 	X(NODES, "nodes", "nodes of the graph, and counters of ports and host stack")         \
 	X(DROPS, "drops", "packets dropped, by reason, and the proof that none is missing")   \
 	X(LOG, "log", "the latest lines of the log")
@@ -52,7 +54,10 @@ struct mf_request {
 	bool json;
 	bool all; /* show: also what is zero, and long tables to their end; close: every session */
 	enum mf_show table;
-	struct mf_addr address;                      /* why; family 0: a session, id[0] */
+	struct mf_addr address; /* why; family 0: a name, or a session, id[0] */
+	/* why; show dns-cache, flush: this name and all below it, "": all. Of sessions it stands in their
+	 * filter. */
+	char name[MF_HOST_STRLEN];
 	struct mf_session_id id[MF_REQUEST_IDS_MAX]; /* close; each once */
 	size_t n_ids;
 	struct mf_session_filter sessions; /* show sessions, close */

@@ -47,7 +47,7 @@ static bool route_row(void *ctx, const struct mf_prefix *prefix, uint32_t hop,
 	return true;
 }
 
-void mf_report_routes(struct mf_control *c, struct mf_report *r, bool all)
+void mf_report_routes(struct mf_control *c, struct mf_report *r, bool all, mf_nsec now)
 {
 	static const struct mf_column column[] = {
 		{ "prefix", "prefix", MF_CELL_TEXT }, { "to", "to", MF_CELL_TEXT },
@@ -68,6 +68,7 @@ void mf_report_routes(struct mf_control *c, struct mf_report *r, bool all)
 	if (shown < total)
 		mf_report_note(r, "the first %zu of %zu routes%s", shown, total,
 			       all ? "" : "; --all shows more");
+	mf_report_learned(c, r, all, now);
 }
 
 static void node_row(struct mf_report *r, const struct mf_node *node, unsigned worker, bool all)
@@ -125,7 +126,7 @@ static void host_counters(struct mf_control *c, struct counter_walk *w)
 #undef X
 }
 
-void mf_report_nodes(struct mf_control *c, struct mf_report *r, bool all)
+void mf_report_nodes(struct mf_control *c, struct mf_report *r, bool all, mf_nsec now)
 {
 	static const struct mf_column node_column[] = {
 		{ "node", "node", MF_CELL_TEXT },
@@ -161,6 +162,7 @@ void mf_report_nodes(struct mf_control *c, struct mf_report *r, bool all)
 	mf_report_table(r, "host_stack", "Host stack", host_column, MF_ARRAY_LEN(host_column),
 			"it has had no session yet");
 	host_counters(c, &w);
+	mf_report_dns_counters(c, r, all, now);
 	if (!c->host.counters)
 		return;
 	mf_report_table(r, "ports", "Ports", port_column, MF_ARRAY_LEN(port_column),

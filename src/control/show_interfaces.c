@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * show_interfaces - the table of interfaces: those of the profile, and the built-in ones `direct`, `reject`
- * and `drop`. No private key is written here.
+ * show_interfaces - the table of interfaces: those of the profile, and the built-in ones `direct`, `dns` (the
+ * DNS server, if there is one), `reject` and `drop`. No private key is written here.
  */
 #include "control/internal.h"
 
@@ -193,9 +193,9 @@ static void session_row(struct mf_control *c, struct mf_report *r, uint32_t hop,
 	struct traffic t;
 	bool up;
 
-	if (c->host.direct)
+	if (c->host.direct && hop == MF_HOP_ID_DIRECT)
 		c->host.direct(c->host.ctx, &d);
-	up = *d.device4 || *d.device6;
+	up = *d.device4 || *d.device6 || hop == MF_HOP_ID_DNS;
 	mf_engine_hop_totals(c->engine, hop, &n);
 	t = (struct traffic){ .rx = n.bytes_down, .tx = n.bytes_up };
 	find_rates(c, name, now, &t);
@@ -203,7 +203,10 @@ static void session_row(struct mf_control *c, struct mf_report *r, uint32_t hop,
 	mf_cell_text(r, "built-in");
 	mf_cell_text(r, up ? "up" : "down");
 	mf_cell_flag(r, up);
-	device_cells(r, &d);
+	if (hop == MF_HOP_ID_DNS)
+		no_cells(r, 3); /* it is in here */
+	else
+		device_cells(r, &d);
 	mf_cell_text(r, "");
 	no_cells(r, 4); /* port to peers */
 	mf_cell_u64(r, n.sessions);
@@ -231,7 +234,7 @@ static void built_in_rows(struct mf_control *c, struct mf_report *r, mf_nsec now
 	struct mf_ledger l;
 
 	for (uint32_t i = 0; i < snap->n_hops; i++)
-		if (snap->hop[i].kind == MF_HOP_SESSION)
+		if (snap->hop[i].kind == MF_HOP_SESSION && (i != MF_HOP_ID_DNS || snap->dns))
 			session_row(c, r, i, now);
 	mf_engine_ledger(c->engine, &l);
 	end_row(r, "reject", l.drops[MF_DROP_POLICY_REJECT]);

@@ -5,6 +5,7 @@
  * Workers go on while we read: a session is as it was at one moment, and each at another one.
  */
 #include "control/internal.h"
+#include "control/rule.h"
 
 #include <stdio.h>
 #include <stdlib.h>
@@ -127,50 +128,44 @@ static const char *kind_text(uint8_t kind)
 	return kind < MF_ARRAY_LEN(text) ? text[kind] : "?";
 }
 
-static const char *file_name(const char *path)
-{
-	const char *slash = strrchr(path, '/');
-
-	return slash ? slash + 1 : path;
-}
-
 /* For people the line of the profile that says where such a session goes, or that this one stays where
  * it is though the line says otherwise by now. */
 static void rule_cells(struct mf_control *c, struct mf_report *r, const struct mf_session_facts *s)
 {
-	struct mf_why why;
+	struct mf_rule rule;
 
-	mf_engine_why(c->engine, &s->dst.addr, &why);
+	mf_rule_of_session(c, s, &rule);
 	if (s->stray)
 		mf_cell_text(r, "kept");
-	else if (why.where.file)
-		mf_cell_textf(r, "%s:%u", file_name(why.where.file), why.where.line);
 	else
-		mf_cell_none(r);
-	if (why.hop->kind != MF_HOP_NONE)
-		mf_cell_prefix(r, &why.route);
-	else
-		mf_cell_none(r);
-	if (why.where.file)
-		mf_cell_textf(r, "%s:%u", why.where.file, why.where.line);
-	else
-		mf_cell_none(r);
-	if (why.rule == UINT32_MAX)
-		mf_cell_none(r);
-	else
-		mf_cell_u64(r, why.rule);
+		mf_cell_where_short(r, &rule);
+	mf_cell_rule_route(r, &rule);
+	mf_cell_where(r, &rule);
+	mf_cell_rule_number(r, &rule);
+	mf_cell_rule_set(r, &rule);
 	mf_cell_flag(r, s->stray);
 }
 
-#define IDENTITY_COLUMNS                                                                    \
-	{ "id", "id", MF_CELL_TEXT }, { "proto", "proto", MF_CELL_TEXT },                   \
-		{ "kind", NULL, MF_CELL_TEXT }, { "app", "app", MF_CELL_TEXT },             \
-		{ "destination", "destination", MF_CELL_TEXT },                             \
-		{ "interface", "interface", MF_CELL_TEXT }, { NULL, "rule", MF_CELL_TEXT }, \
-		{ "route", NULL, MF_CELL_TEXT }, { "where", NULL, MF_CELL_TEXT },           \
-		{ "rule", NULL, MF_CELL_NUMBER }, { "kept", NULL, MF_CELL_FLAG },           \
-	{                                                                                   \
-		"state", "state", MF_CELL_TEXT                                              \
+/* The name that it has shown, and whether that has settled where it goes. */
+static void name_cells(struct mf_report *r, const struct mf_session_facts *s)
+{
+	if (*s->name)
+		mf_cell_text(r, s->name);
+	else
+		mf_cell_none(r);
+	mf_cell_flag(r, s->rule != UINT32_MAX);
+}
+
+#define IDENTITY_COLUMNS                                                                          \
+	{ "id", "id", MF_CELL_TEXT }, { "proto", "proto", MF_CELL_TEXT },                         \
+		{ "kind", NULL, MF_CELL_TEXT }, { "app", "app", MF_CELL_TEXT },                   \
+		{ "destination", "destination", MF_CELL_TEXT }, { "name", "name", MF_CELL_TEXT }, \
+		{ "by_name", NULL, MF_CELL_FLAG }, { "interface", "interface", MF_CELL_TEXT },    \
+		{ NULL, "rule", MF_CELL_TEXT }, { "route", NULL, MF_CELL_TEXT },                  \
+		{ "where", NULL, MF_CELL_TEXT }, { "rule", NULL, MF_CELL_NUMBER },                \
+		{ "domain_set", NULL, MF_CELL_TEXT }, { "kept", NULL, MF_CELL_FLAG },             \
+	{                                                                                         \
+		"state", "state", MF_CELL_TEXT                                                    \
 	}
 
 static void identity_cells(struct mf_control *c, struct mf_report *r,
@@ -183,6 +178,7 @@ static void identity_cells(struct mf_control *c, struct mf_report *r,
 	mf_cell_text(r, kind_text(s->kind));
 	mf_cell_endpoint(r, &s->app);
 	mf_cell_endpoint(r, &s->dst);
+	name_cells(r, s);
 	mf_cell_text(r, mf_hop_name(c, s->hop));
 	rule_cells(c, r, s);
 	mf_cell_text(r, mf_session_state_text((enum mf_session_state)s->state));

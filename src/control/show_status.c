@@ -102,6 +102,7 @@ void mf_report_status(struct mf_control *c, struct mf_report *r, mf_nsec now)
 	facts_of_program(c, r, now);
 	traffic_facts(c, r);
 	session_facts(c, r);
+	mf_report_dns_status(c, r, now);
 	mf_report_heading(r, "Interfaces");
 	mf_report_interfaces(c, r, now);
 }

@@ -2,152 +2,95 @@
  *
  * show_why - `why`: which way a packet to an address would take, and which way a session takes.
  */
-#include "control/internal.h"
+#include "control/fate.h"
+#include "control/show_dns.h"
 
 #include <stdio.h>
-
-#include "control/units.h"
-#include "wire/ip.h"
-
-/* What becomes of a packet, in words; for a packet that is dropped, also the reason's name. */
-struct fate {
-	const char *verdict, *path;
-	enum mf_drop drop;
-	char text[160];
-};
-
-static void fate_in_interface(const struct mf_why *why, mf_nsec now, struct fate *f)
-{
-	const char *iface = why->hop->name;
-	struct mf_wg_peer_info info;
-
-	f->path = "tun-input > ip-input > route-lookup > wg-output > icmp-error > drop";
-	if (!mf_wg_device_up(why->hop->device)) {
-		f->drop = MF_DROP_INTERFACE_DOWN;
-		snprintf(f->text, sizeof(f->text), "dropped: %s is not up", iface);
-		return;
-	}
-	if (!why->peer) {
-		f->drop = MF_DROP_WG_NO_PEER;
-		snprintf(f->text, sizeof(f->text),
-			 "dropped: no peer of %s has the address in its allowed IPs", iface);
-		return;
-	}
-	mf_wg_peer_info(why->peer, now, &info);
-	mf_wipe(&info.psk, sizeof(info.psk));
-	if (!info.endpoint.addr.family) {
-		f->drop = MF_DROP_WG_NO_ENDPOINT;
-		snprintf(f->text, sizeof(f->text), "dropped: no endpoint is known for the peer");
-		return;
-	}
-	f->verdict = "sent";
-	f->path = "tun-input > ip-input > route-lookup > wg-output > udp-output";
-	snprintf(f->text, sizeof(f->text), "sent through %s%s", iface,
-		 info.session ? "" : ", after a handshake");
-}
-
-/* The device that `direct` takes to an address; "" and the reason: none. */
-static enum mf_stream_error direct_device(struct mf_control *c, const struct mf_addr *dst,
-					  char out[MF_CONTROL_DEVICE_STRLEN])
-{
-	out[0] = '\0';
-	return c->host.direct_for ? c->host.direct_for(c->host.ctx, dst, out) : MF_STREAM_E_NO_DEVICE;
-}
-
-static void fate_as_session(struct mf_control *c, const struct mf_addr *dst,
-			    const struct mf_why *why, struct fate *f)
-{
-	char device[MF_CONTROL_DEVICE_STRLEN];
-	enum mf_stream_error err = direct_device(c, dst, device);
-
-	f->path = "tun-input > ip-input > route-lookup > host-tcp, host-udp or host-icmp";
-	if (err) {
-		f->drop = MF_DROP_OUTBOUND_DOWN;
-		snprintf(f->text, sizeof(f->text), "refused: %s: %s", why->hop->name,
-			 mf_stream_error_text(err));
-		return;
-	}
-	f->verdict = "sent";
-	snprintf(f->text, sizeof(f->text), "%s carries it on through %s, as a session",
-		 why->hop->name, device);
-}
-
-/* Asks ip-input's own rule, with a packet of nothing but a destination. */
-static bool is_martian(const struct mf_addr *dst)
-{
-	uint8_t header[40] = { 0 };
-	struct mf_pkt p = { .data = header, .len = sizeof(header) };
-
-	p.ip_version = dst->family == MF_AF_IP4 ? 4 : 6;
-	header[0] = (uint8_t)(p.ip_version << 4);
-	memcpy(header + (p.ip_version == 4 ? 16 : 24), dst->b, mf_addr_len(dst));
-	return mf_ip_martian_destination(&p) != MF_DROP_NONE;
-}
-
-static void decide_fate(struct mf_control *c, const struct mf_addr *dst, const struct mf_why *why,
-			mf_nsec now, struct fate *f)
-{
-	*f = (struct fate){ .verdict = "dropped" };
-	if (is_martian(dst)) {
-		f->drop = MF_DROP_IP_MARTIAN_DESTINATION;
-		f->path = "tun-input > ip-input > drop";
-		snprintf(f->text, sizeof(f->text),
-			 "dropped: nobody may forward packets to such an address");
-		return;
-	}
-	switch (why->hop->kind) {
-	case MF_HOP_WG:
-		fate_in_interface(why, now, f);
-		return;
-	case MF_HOP_SESSION:
-		fate_as_session(c, dst, why, f);
-		return;
-	case MF_HOP_DROP:
-		f->drop = MF_DROP_POLICY_DROP;
-		f->path = "tun-input > ip-input > route-lookup > drop";
-		snprintf(f->text, sizeof(f->text), "dropped: the route says so");
-		return;
-	case MF_HOP_REJECT:
-		f->drop = MF_DROP_POLICY_REJECT;
-		f->path = "tun-input > ip-input > route-lookup > reject > drop";
-		snprintf(f->text, sizeof(f->text),
-			 "rejected: TCP gets a reset, everything else is dropped");
-		return;
-	default:
-		f->drop = MF_DROP_NO_ROUTE;
-		f->path = "tun-input > ip-input > route-lookup > icmp-error > drop";
-		snprintf(f->text, sizeof(f->text),
-			 "dropped: no route, answered with ICMP unreachable");
-	}
-}
 
 static bool is_interface(const struct mf_next_hop *h)
 {
 	return h->kind == MF_HOP_WG || h->kind == MF_HOP_SESSION;
 }
 
-static void route_facts(struct mf_report *r, const struct mf_why *why)
+static void rule_text(struct mf_report *r, const struct mf_rule *rule)
+{
+	mf_report_fact(r, NULL, "rule", MF_CELL_TEXT);
+	if (rule->number == UINT32_MAX)
+		mf_cell_text(r, rule->file ? "the peer's allowed IPs" : "-");
+	else
+		mf_cell_textf(r, "app_routing.routes, entry %u%s%s", rule->number + 1,
+			      rule->set ? ", domain set " : "", rule->set ? rule->set : "");
+}
+
+static void rule_facts(struct mf_report *r, const struct mf_rule *rule)
 {
 	mf_report_fact(r, "route", "route", MF_CELL_TEXT);
-	if (why->hop->kind == MF_HOP_NONE)
-		mf_cell_none(r);
-	else
-		mf_cell_prefix(r, &why->route);
+	mf_cell_rule_route(r, rule);
 	mf_report_fact(r, "where", "written in", MF_CELL_TEXT);
-	if (why->where.file)
-		mf_cell_textf(r, "%s:%u", why->where.file, why->where.line);
-	else
-		mf_cell_none(r);
+	mf_cell_where(r, rule);
 	mf_report_fact(r, "rule", NULL, MF_CELL_NUMBER);
-	if (why->rule == UINT32_MAX)
-		mf_cell_none(r);
+	mf_cell_rule_number(r, rule);
+	mf_report_fact(r, "domain_set", NULL, MF_CELL_TEXT);
+	mf_cell_rule_set(r, rule);
+	rule_text(r, rule);
+}
+
+/* The DNS answer that a route has been learned of, and what held without it. */
+static void learned_facts(struct mf_control *c, struct mf_report *r, const struct mf_addr *dst,
+			  const struct mf_learned_info *l, mf_nsec now)
+{
+	char lasts[MF_LASTS_STRLEN], route[MF_PREFIX_STRLEN];
+	struct mf_rule written;
+	uint32_t hop = mf_rule_written(c, dst, &written);
+
+	mf_fact_text(r, "learned_of", NULL, l->name);
+	mf_fact_u64(r, "learned_ttl", NULL, MF_CELL_DURATION, mf_learned_left(l, now));
+	mf_fact_u64(r, "learned_held", NULL, MF_CELL_NUMBER, l->held);
+	mf_report_fact(r, NULL, "learned of", MF_CELL_TEXT);
+	mf_cell_textf(r, "a DNS answer for %s; %s%s", l->name, mf_learned_lasts(l, now, lasts),
+		      mf_learned_left(l, now) ? " left" : "");
+	mf_report_fact(r, "written_route", NULL, MF_CELL_TEXT);
+	mf_cell_rule_route(r, &written);
+	mf_fact_text(r, "written_to", NULL, hop ? mf_hop_name(c, hop) : NULL);
+	mf_report_fact(r, NULL, "without it", MF_CELL_TEXT);
+	if (hop)
+		mf_cell_textf(r, "%s to %s", mf_prefix_format(&written.route, route),
+			      mf_hop_name(c, hop));
 	else
-		mf_cell_u64(r, why->rule);
-	mf_report_fact(r, NULL, "rule", MF_CELL_TEXT);
-	if (why->rule == UINT32_MAX)
-		mf_cell_text(r, why->where.file ? "the peer's allowed IPs" : "-");
+		mf_cell_text(r, "no route");
+	mf_report_fact(r, "shared", NULL, MF_CELL_FLAG);
+	mf_cell_flag(r, l->is_shared);
+	mf_fact_text(r, "shared_with", NULL, *l->shared ? l->shared : NULL);
+	if (!l->is_shared)
+		return;
+	mf_report_fact(r, NULL, "shared with", MF_CELL_TEXT);
+	mf_cell_textf(r, "%s; a session that shows its name goes by that, all else as here",
+		      *l->shared ? l->shared : "another name");
+}
+
+/* A learned route that a written one of full length keeps from being used. */
+static void overridden_note(struct mf_control *c, struct mf_report *r, const struct mf_addr *dst)
+{
+	struct mf_learned_info l;
+
+	if (mf_learned_find(mf_engine_learned(c->engine), dst, &l) && l.overridden)
+		mf_report_note(r,
+			       "a DNS answer for %s has the address, too, and would lead it to %s; "
+			       "a written route of full length decides",
+			       l.name, mf_hop_name(c, l.hop));
+}
+
+static void route_facts(struct mf_control *c, struct mf_report *r, const struct mf_addr *dst,
+			const struct mf_why *why, mf_nsec now)
+{
+	struct mf_rule rule;
+
+	mf_rule_of_why(c, dst, why, &rule);
+	rule_facts(r, &rule);
+	if (why->learned)
+		learned_facts(c, r, dst, &why->name, now);
 	else
-		mf_cell_textf(r, "app_routing.routes, entry %u", why->rule + 1);
+		overridden_note(c, r, dst);
 }
 
 static void peer_facts(struct mf_report *r, const struct mf_why *why, mf_nsec now)
@@ -172,27 +115,8 @@ static void peer_facts(struct mf_report *r, const struct mf_why *why, mf_nsec no
 	mf_cell_flag(r, info.session);
 }
 
-/* What the system's routes do with such a packet before the tunnel can see it. */
-struct way_in {
-	bool known, enters;
-	char device[MF_CONTROL_DEVICE_STRLEN]; /* "": no route */
-};
-
-static void find_way_in(struct mf_control *c, const struct mf_addr *dst, struct way_in *w)
-{
-	struct mf_control_facts f = { 0 };
-
-	*w = (struct way_in){ .enters = true };
-	c->host.facts(c->host.ctx, &f);
-	if (!c->host.device_for || !f.tun)
-		return;
-	c->host.device_for(c->host.ctx, dst, w->device);
-	w->known = true;
-	w->enters = strcmp(w->device, f.tun) == 0;
-}
-
 /* Who stays outside meets none of our nodes: what those would do is then said apart. */
-static void verdict_facts(struct mf_report *r, const struct way_in *w, const struct fate *f)
+static void verdict_facts(struct mf_report *r, const struct mf_way_in *w, const struct mf_fate *f)
 {
 	char outside[80];
 
@@ -204,7 +128,7 @@ static void verdict_facts(struct mf_report *r, const struct way_in *w, const str
 	mf_fact_text(r, "inside", w->enters ? NULL : "if it entered", w->enters ? NULL : f->text);
 }
 
-static void system_facts(struct mf_report *r, const struct way_in *w)
+static void system_facts(struct mf_report *r, const struct mf_way_in *w)
 {
 	mf_fact_text(r, "system_device", NULL, *w->device ? w->device : NULL);
 	mf_report_fact(r, "enters_tunnel", NULL, MF_CELL_FLAG);
@@ -223,16 +147,16 @@ static void system_facts(struct mf_report *r, const struct way_in *w)
 void mf_report_why(struct mf_control *c, struct mf_report *r, const struct mf_addr *dst, mf_nsec now)
 {
 	struct mf_why why;
-	struct way_in way;
-	struct fate fate;
+	struct mf_way_in way;
+	struct mf_fate fate;
 
-	find_way_in(c, dst, &way);
+	mf_way_in_find(c, dst, &way);
 	mf_engine_why(c->engine, dst, &why);
-	decide_fate(c, dst, &why, now, &fate);
+	mf_fate_decide(c, dst, &why, now, &fate);
 	mf_report_fact(r, "destination", "destination", MF_CELL_TEXT);
 	mf_cell_addr(r, dst);
 	verdict_facts(r, &way, &fate);
-	route_facts(r, &why);
+	route_facts(c, r, dst, &why, now);
 	mf_fact_text(r, "interface", "interface", is_interface(why.hop) ? why.hop->name : NULL);
 	peer_facts(r, &why, now);
 	mf_fact_text(r, "nodes", "nodes", way.enters ? fate.path : NULL);
@@ -263,22 +187,36 @@ static void ends_facts(struct mf_control *c, struct mf_report *r, const struct m
 	mf_cell_endpoint(r, &s->dst);
 	mf_fact_text(r, "state", "state", mf_session_state_text((enum mf_session_state)s->state));
 	mf_fact_text(r, "interface", "interface", mf_hop_name(c, s->hop));
-	if (is_carried_by(c, s, MF_HOP_SESSION))
-		(void)direct_device(c, &s->dst.addr, device);
+	if (s->hop == MF_HOP_ID_DIRECT)
+		(void)mf_direct_device(c, &s->dst.addr, device);
 	mf_fact_text(r, "device", "device", *device ? device : NULL);
 }
 
-/* The route in force is not what a kept session goes by: then it is told apart. */
-static void kept_facts(struct mf_report *r, const struct mf_session_facts *s, const struct mf_why *why)
+/* Where a new session like it would go; "": nowhere. */
+static const char *goes_to(const struct mf_control *c, const struct mf_session_facts *s,
+			   const struct mf_why *why)
 {
+	const struct mf_name_rule *rule = s->rule != UINT32_MAX ? mf_rule_name(c, s->rule) : NULL;
+
+	if (!s->stray)
+		return mf_hop_name(c, s->hop);
+	return rule ? mf_hop_name(c, rule->hop) : why->hop->name;
+}
+
+/* The route in force is not what a kept session goes by: then it is told apart. */
+static void kept_facts(struct mf_control *c, struct mf_report *r, const struct mf_session_facts *s,
+		       const struct mf_why *why)
+{
+	const char *to = goes_to(c, s, why);
+
 	mf_report_fact(r, "kept", NULL, MF_CELL_FLAG);
 	mf_cell_flag(r, s->stray);
-	mf_fact_text(r, "new_sessions_to", NULL, why->hop->name[0] ? why->hop->name : NULL);
+	mf_fact_text(r, "new_sessions_to", NULL, *to ? to : NULL);
 	if (!s->stray)
 		return;
 	mf_report_fact(r, NULL, "kept", MF_CELL_TEXT);
 	mf_cell_textf(r, "the route has changed since it began; a new session %s%s",
-		      why->hop->name[0] ? "goes to " : "has no route", why->hop->name);
+		      *to ? "goes to " : "has no route", to);
 }
 
 static void progress_facts(struct mf_report *r, const struct mf_session_facts *s, mf_nsec now)
@@ -330,6 +268,33 @@ static void node_facts(struct mf_control *c, struct mf_report *r, const struct m
 		     ours ? "udp-input > wg-input > host-tcp" : "host-input > tun-output");
 }
 
+static void name_facts(struct mf_report *r, const struct mf_session_facts *s)
+{
+	mf_fact_text(r, "name", *s->name ? "name" : NULL, *s->name ? s->name : NULL);
+	mf_report_fact(r, "by_name", NULL, MF_CELL_FLAG);
+	mf_cell_flag(r, s->rule != UINT32_MAX);
+	if (!*s->name)
+		return;
+	mf_report_fact(r, NULL, "goes by", MF_CELL_TEXT);
+	mf_cell_text(r, s->rule != UINT32_MAX ? "the name that it has shown"
+					      : "its address: the name has no route");
+}
+
+/* Questions to the DNS server go by no route. */
+static void session_route_facts(struct mf_control *c, struct mf_report *r,
+				const struct mf_session_facts *s, const struct mf_why *why,
+				mf_nsec now)
+{
+	struct mf_rule rule;
+
+	if (s->rule == UINT32_MAX && s->hop != MF_HOP_ID_DNS) {
+		route_facts(c, r, &s->dst.addr, why, now);
+		return;
+	}
+	mf_rule_of_session(c, s, &rule);
+	rule_facts(r, &rule);
+}
+
 void mf_report_why_session(struct mf_control *c, struct mf_report *r,
 			   const struct mf_session_facts *s, mf_nsec now)
 {
@@ -337,8 +302,9 @@ void mf_report_why_session(struct mf_control *c, struct mf_report *r,
 
 	mf_engine_why(c->engine, &s->dst.addr, &why);
 	ends_facts(c, r, s);
-	kept_facts(r, s, &why);
-	route_facts(r, &why);
+	name_facts(r, s);
+	kept_facts(c, r, s, &why);
+	session_route_facts(c, r, s, &why, now);
 	node_facts(c, r, s);
 	progress_facts(r, s, now);
 }

@@ -440,7 +440,7 @@ static void add_clean(struct mf_text *out, const char *s, size_t n)
 	}
 }
 
-enum { COLUMNS_MAX = 24, INDENT = 2 };
+enum { COLUMNS_MAX = 32, INDENT = 2 };
 
 static void measure(const struct mf_report *r, const struct part *p, size_t w[COLUMNS_MAX])
 {

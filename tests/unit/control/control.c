@@ -460,14 +460,24 @@ static void test_why_outside(void **state)
 	json_decref(v);
 }
 
-static void test_tables_of_later_versions(void **state)
+/* Without a DNS server: nothing is kept, nothing is known of names, and that is said. */
+static void test_no_dns(void **state)
 {
 	json_t *v = ask("{\"cmd\":\"show\",\"table\":\"dns-cache\",\"json\":true}\n");
+	char *got;
 
 	(void)state;
 	assert_true(json_is_array(json_object_get(v, "dns-cache")));
-	assert_int_equal(json_array_size(json_object_get(v, "notes")), 1);
+	assert_int_equal(json_array_size(json_object_get(v, "dns-cache")), 0);
 	json_decref(v);
+	v = ask("{\"cmd\":\"show\",\"table\":\"dns\",\"json\":true}\n");
+	assert_true(json_is_false(json_object_get(v, "configured")));
+	assert_int_equal(json_array_size(json_object_get(v, "servers")), 0);
+	json_decref(v);
+	got = talk("{\"cmd\":\"why\",\"name\":\"a.example\"}\n", 4096);
+	assert_string_equal(got, "{\"error\":\"the profile has no DNS server: nothing is known of "
+				 "names\"}\n");
+	free(got);
 }
 
 /* What a reload has done, in numbers; a wish to end sessions reaches the program. */
@@ -501,10 +511,10 @@ static void test_no_key_in_any_answer(void **state)
 	(void)state;
 	send(0, "10.9.0.2");
 	for (int json = 0; json < 2; json++)
-		for (int i = -2; i < 8; i++) {
+		for (int i = -2; i < 9; i++) {
 			static const char *const table[] = { "interfaces", "peers",     "routes",
 							     "sessions",   "dns-cache", "nodes",
-							     "drops",      "log" };
+							     "drops",      "log",       "dns" };
 			char line[128], *got;
 
 			if (i == -2)
@@ -785,7 +795,7 @@ int main(void)
 		NET(test_why),
 		NET(test_why_is_true),
 		NET(test_why_outside),
-		NET(test_tables_of_later_versions),
+		NET(test_no_dns),
 		NET(test_reload),
 		NET(test_no_key_in_any_answer),
 		NET(test_many_requests_in_pieces),

@@ -104,6 +104,86 @@ static void test_ends(void **state)
 			fail_msg("\"%s\" is an end", bad[i]);
 }
 
+static void test_hosts(void **state)
+{
+	static const struct {
+		const char *text, *host; /* NULL: it is none */
+	} cases[] = {
+		{ "example.com", "example.com" },
+		{ "WWW.Example.COM.", "www.example.com" },
+		{ "_sip._tcp.example.com", "_sip._tcp.example.com" },
+		{ "localhost", "localhost" },
+		{ "b\303\274cher.example", "xn--bcher-kva.example" },
+		{ "", NULL },
+		{ ".", NULL },
+		{ ".example.com", NULL },
+		{ "*.example.com", NULL },
+		{ "full:example.com", NULL },
+		{ "keyword:ads", NULL },
+		{ "example.com:53", NULL },
+		{ "a b", NULL },
+		{ "a..b", NULL },
+		{ "a/b", NULL },
+		{ "10.0.0.256", NULL },
+		{ "192.0.2.1", NULL },
+		{ "2001:db8::1", NULL },
+		{ "0-1-2.", "0-1-2" },
+		{ "\033[31m.example", NULL },
+		{ "0123456789012345678901234567890123456789012345678901234567890123.example", NULL },
+	};
+	char host[MF_HOST_STRLEN], text[300];
+
+	(void)state;
+	for (size_t i = 0; i < MF_ARRAY_LEN(cases); i++) {
+		mf_err err = mf_host_parse(host, cases[i].text);
+
+		if (!err != !!cases[i].host || (!err && strcmp(host, cases[i].host)))
+			fail_msg("\"%s\" is %s", cases[i].text, err ? "none" : host);
+	}
+	/* The longest, and one byte more. */
+	memset(text, 'a', sizeof(text));
+	for (size_t i = 63; i < sizeof(text); i += 64)
+		text[i] = '.';
+	text[253] = '\0';
+	assert_int_equal(mf_host_parse(host, text), MF_OK);
+	assert_int_equal(strlen(host), 253);
+	text[253] = 'a';
+	text[254] = '\0';
+	assert_int_not_equal(mf_host_parse(host, text), MF_OK);
+	assert_true(mf_host_below("a.example", "a.example"));
+	assert_true(mf_host_below("b.a.example", "a.example"));
+	assert_false(mf_host_below("ba.example", "a.example"));
+	assert_false(mf_host_below("example", "a.example"));
+	assert_false(mf_host_below("", "a.example"));
+}
+
+/* A session of a long name has only its end. */
+static void test_names(void **state)
+{
+	struct mf_session_facts s = { .proto = MF_IPPROTO_TCP, .state = MF_SESSION_OPENING };
+	struct mf_session_filter f = { 0 };
+	char name[100];
+
+	(void)state;
+	assert_true(mf_session_filter_matches(&f, &s, "direct"));
+	strcpy(f.name, "example.com");
+	assert_false(mf_session_filter_matches(&f, &s, "direct"));
+	strcpy(s.name, "example.com");
+	assert_true(mf_session_filter_matches(&f, &s, "direct"));
+	strcpy(s.name, "www.example.com");
+	assert_true(mf_session_filter_matches(&f, &s, "direct"));
+	strcpy(s.name, "wwwexample.com");
+	assert_false(mf_session_filter_matches(&f, &s, "direct"));
+	memset(name, 'x', sizeof(name));
+	name[40] = '.';
+	name[99] = '\0';
+	strcpy(f.name, name);
+	strcpy(s.name, name + 99 - 63);
+	assert_true(mf_session_filter_matches(&f, &s, "direct"));
+	s.name[0] = 'y';
+	assert_false(mf_session_filter_matches(&f, &s, "direct"));
+}
+
 static void test_words(void **state)
 {
 	struct mf_session_facts s = { .proto = MF_IPPROTO_UDP, .state = MF_SESSION_UNREPLIED };
@@ -160,10 +240,9 @@ static void test_texts(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(test_ids),
-		cmocka_unit_test(test_ends),
-		cmocka_unit_test(test_words),
-		cmocka_unit_test(test_texts),
+		cmocka_unit_test(test_ids),   cmocka_unit_test(test_ends),
+		cmocka_unit_test(test_hosts), cmocka_unit_test(test_names),
+		cmocka_unit_test(test_words), cmocka_unit_test(test_texts),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -101,6 +101,36 @@ static void test_many_ids(void **state)
 	}
 }
 
+static void test_names(void **state)
+{
+	struct mf_errbuf eb;
+
+	(void)state;
+	assert_int_equal(parse("{\"cmd\":\"why\",\"name\":\"WWW.Example.\"}", &eb), MF_OK);
+	assert_string_equal(q.name, "www.example");
+	assert_false(q.filtered);
+	assert_int_equal(parse("{\"cmd\":\"show\",\"table\":\"dns-cache\",\"name\":"
+			       "\"b\u00fccher.example\"}",
+			       &eb),
+			 MF_OK);
+	assert_string_equal(q.name, "xn--bcher-kva.example");
+	assert_false(q.filtered);
+	assert_int_equal(
+		parse("{\"name\":\"a.example\",\"cmd\":\"show\",\"table\":\"sessions\"}", &eb),
+		MF_OK);
+	assert_string_equal(q.sessions.name, "a.example");
+	assert_true(q.filtered);
+	assert_int_equal(parse("{\"cmd\":\"close\",\"name\":\"a.example\"}", &eb), MF_OK);
+	assert_string_equal(q.sessions.name, "a.example");
+	assert_int_equal(parse("{\"cmd\":\"flush\",\"table\":\"dns-cache\"}", &eb), MF_OK);
+	assert_int_equal(q.command, MF_REQUEST_FLUSH);
+	assert_string_equal(q.name, "");
+	assert_int_equal(
+		parse("{\"cmd\":\"flush\",\"table\":\"dns-cache\",\"name\":\"a.example\"}", &eb),
+		MF_OK);
+	assert_string_equal(q.name, "a.example");
+}
+
 static void test_every_table_has_its_name(void **state)
 {
 	struct mf_errbuf eb;
@@ -134,9 +164,23 @@ static void test_bad_requests(void **state)
 		{ "{\"cmd\":\"show\"}", "needs a key \"table\"" },
 		{ "{\"cmd\":\"show\",\"table\":\"keys\"}", "\"table\" must be" },
 		{ "{\"cmd\":\"show\",\"table\":null}", "\"table\" must be" },
-		{ "{\"cmd\":\"why\"}", "needs a key \"address\"" },
+		{ "{\"cmd\":\"why\"}", "needs one of the keys \"address\"" },
 		{ "{\"cmd\":\"why\",\"address\":\"10.0.0.1\",\"session\":\"0-1-2\"}",
-		  "\"address\" or a key \"session\"" },
+		  "needs one of the keys" },
+		{ "{\"cmd\":\"why\",\"address\":\"10.0.0.1\",\"name\":\"a.example\"}",
+		  "needs one of the keys" },
+		{ "{\"cmd\":\"why\",\"name\":\"\"}", "\"name\" must be" },
+		{ "{\"cmd\":\"why\",\"name\":7}", "\"name\" must be" },
+		{ "{\"cmd\":\"why\",\"name\":\"a b.example\"}", "\"name\" must be" },
+		{ "{\"cmd\":\"why\",\"name\":\"a\\u0000b.example\"}", "one JSON object" },
+		{ "{\"cmd\":\"show\",\"table\":\"routes\",\"name\":\"a.example\"}",
+		  "\"dns-cache\" by \"name\"" },
+		{ "{\"cmd\":\"show\",\"table\":\"dns-cache\",\"via\":\"direct\"}",
+		  "only \"sessions\"" },
+		{ "{\"cmd\":\"flush\"}", "needs a key \"table\"" },
+		{ "{\"cmd\":\"flush\",\"table\":\"routes\"}", "only \"dns-cache\"" },
+		{ "{\"cmd\":\"flush\",\"table\":\"dns-cache\",\"all\":true}", "no key \"all\"" },
+		{ "{\"cmd\":\"close\",\"name\":\"keyword:a\"}", "\"name\" must be" },
 		{ "{\"cmd\":\"why\",\"session\":\"0-1\"}", "\"session\" must be" },
 		{ "{\"cmd\":\"why\",\"session\":17}", "\"session\" must be" },
 		{ "{\"cmd\":\"show\",\"table\":\"routes\",\"via\":\"direct\"}",
@@ -209,6 +253,7 @@ int main(void)
 		cmocka_unit_test(test_good_requests),
 		cmocka_unit_test(test_sessions),
 		cmocka_unit_test(test_many_ids),
+		cmocka_unit_test(test_names),
 		cmocka_unit_test(test_every_table_has_its_name),
 		cmocka_unit_test(test_bad_requests),
 		cmocka_unit_test(test_length_counts),

@@ -298,7 +298,8 @@ static void test_a_session(void **state)
 	assert_true(json_number_value(json_object_get(s, "rate_up")) == 0);
 	json_decref(v);
 	says("{\"cmd\":\"show\",\"table\":\"sessions\"}",
-	     "0-0-1  tcp    10.9.0.1:40000  10.66.0.1:7  direct     testnet.yaml:20  established");
+	     "0-0-1  tcp    10.9.0.1:40000  10.66.0.1:7  -     direct     testnet.yaml:20  "
+	     "established");
 }
 
 static void test_filters(void **state)
@@ -408,7 +409,7 @@ static void test_kept(void **state)
 	assert_int_equal(a.got, 10);
 	assert_int_equal(count(",\"kept\":true"), 1);
 	says("{\"cmd\":\"show\",\"table\":\"sessions\",\"to\":\"10.66.0.1\"}",
-	     "10.66.0.1:7  direct     kept  established");
+	     "10.66.0.1:7  -     direct     kept  established");
 	v = ask("{\"cmd\":\"why\",\"address\":\"10.66.0.1\",\"json\":true}");
 	assert_string_equal(text_at(v, "verdict"), "dropped");
 	assert_int_equal(number_at(v, "sessions_total"), 1);
