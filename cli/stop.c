@@ -15,21 +15,24 @@
 #include "cli/cli.h"
 #include "cli/client.h"
 #include "platform/route.h"
+#include "platform/sysdns.h"
 
 enum { STOP_SECONDS = 20 };
 
 /* What a killed run has left, and is gone now. */
 struct leftovers {
 	uint32_t routes, sockets;
+	bool resolver; /* the system's, pointed at us */
 };
 
 static int report(const struct cli_args *a, const char *name, bool stopped,
 		  const struct leftovers *gone)
 {
 	if (a->json) {
-		json_t *v = json_pack("{s:s, s:b, s:i, s:i}", "name", name, "stopped", (int)stopped,
-				      "leftovers_removed", (int)gone->routes, "sockets_removed",
-				      (int)gone->sockets);
+		json_t *v = json_pack("{s:s, s:b, s:i, s:i, s:b}", "name", name, "stopped",
+				      (int)stopped, "leftovers_removed", (int)gone->routes,
+				      "sockets_removed", (int)gone->sockets, "resolver_put_back",
+				      (int)gone->resolver);
 
 		cli_print_json(v, false);
 		json_decref(v);
@@ -37,9 +40,10 @@ static int report(const struct cli_args *a, const char *name, bool stopped,
 		printf("%s has stopped\n", name);
 	} else {
 		printf("%s was not running any more; removed %u route%s and rules and %u socket%s "
-		       "that it had left\n",
+		       "that it had left%s\n",
 		       *name ? name : "the tunnel", gone->routes, gone->routes == 1 ? "" : "s",
-		       gone->sockets, gone->sockets == 1 ? "" : "s");
+		       gone->sockets, gone->sockets == 1 ? "" : "s",
+		       gone->resolver ? ", and put /etc/resolv.conf back" : "");
 	}
 	return CLI_OK;
 }
@@ -123,6 +127,9 @@ static int clean_up(const struct cli_client *c, bool stale, const struct cli_arg
 
 	if (mf_route_clean(&gone.routes, &eb))
 		return cli_fail("removing routes that a killed run has left: %s", eb.text);
+	/* Of another tunnel that runs, it stays. */
+	if (mf_sysdns_repair(NULL, &gone.resolver, &eb) == MF_E_SYSTEM)
+		return cli_fail("%s", eb.text);
 	gone.sockets = remove_dead_uapi();
 	if (stale) {
 		snprintf(path, sizeof(path), "%s/%s.sock", CLI_RUN_DIR, c->name);
@@ -130,7 +137,7 @@ static int clean_up(const struct cli_client *c, bool stale, const struct cli_arg
 			return cli_fail("%s: %s", path, strerror(errno));
 		gone.sockets++;
 	}
-	if (gone.routes || gone.sockets)
+	if (gone.routes || gone.sockets || gone.resolver)
 		return report(a, c->name, false, &gone);
 	return c->name[0] ? cli_fail("the tunnel %s is not running", c->name)
 			  : cli_fail("no tunnel is running");

@@ -39,6 +39,7 @@ struct mf_conn;
 struct mf_dns_door;
 struct mf_tls_context;
 struct mf_endpoint_names;
+struct mf_system_dns;
 struct mf_grave;
 
 struct mf_daemon {
@@ -85,6 +86,7 @@ struct mf_daemon {
 	unsigned n_conns;
 
 	struct mf_endpoint_names *names; /* names.c */
+	struct mf_system_dns *system_dns; /* NULL: there is no keeper */
 	struct mf_grave *graves;
 
 	struct mf_source signals;

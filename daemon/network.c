@@ -5,6 +5,7 @@
 
 #include "daemon/direct.h"
 #include "daemon/names.h"
+#include "daemon/system_dns.h"
 #include "platform/clock.h"
 #include "platform/udp.h"
 
@@ -157,8 +158,7 @@ static mf_err set_mtu(struct mf_daemon *d, uint32_t mtu, struct mf_errbuf *eb)
 
 /* ---- Addresses --------------------------------------------------------------------------------- */
 
-/* The tunnel's own, or those of the only interface. */
-static const struct mf_config_prefixes *addresses_of(const struct mf_config *cfg)
+const struct mf_config_prefixes *mf_network_addresses(const struct mf_config *cfg)
 {
 	if (!cfg->tunnel.addresses.n && cfg->n_interfaces == 1)
 		return &cfg->interfaces[0].addresses;
@@ -193,7 +193,7 @@ mf_err mf_network_up(struct mf_daemon *d, struct mf_errbuf *eb)
 	mf_err err = set_mtu(d, mf_network_mtu(d, d->config), eb);
 
 	if (!err)
-		err = set_addresses(d, &none, addresses_of(d->config), eb);
+		err = set_addresses(d, &none, mf_network_addresses(d->config), eb);
 	return err ? err : mf_tun_set_up(d->tun, true, eb);
 }
 
@@ -348,6 +348,7 @@ static void network_changed(struct mf_daemon *d)
 	mf_logf(&d->log, MF_LOG_INFO, "the network has changed");
 	mf_engine_network_changed(d->engine, mf_clock_now());
 	mf_endpoint_names_network_changed(d->names);
+	mf_system_dns_network_changed(d->system_dns);
 	if (set_mtu(d, mf_network_mtu(d, d->config), &eb))
 		mf_logf(&d->log, MF_LOG_WARN, "%s", eb.text);
 }
@@ -439,7 +440,8 @@ mf_err mf_network_change(struct mf_daemon *d, const struct mf_config *old, struc
 	mf_err err = set_mtu(d, mf_network_mtu(d, d->config), eb), one;
 	struct mf_errbuf later;
 
-	one = set_addresses(d, addresses_of(old), addresses_of(d->config), err ? &later : eb);
+	one = set_addresses(d, mf_network_addresses(old), mf_network_addresses(d->config),
+			    err ? &later : eb);
 	err = err ? err : one;
 	if (!same_routes(old, d->config)) {
 		one = mf_network_routes(d, err ? &later : eb);

@@ -24,6 +24,8 @@ void mf_network_new_marks(struct mf_daemon *d);
 /* Undoes everything. */
 void mf_network_close(struct mf_daemon *d);
 
+/* Addresses of the tunnel: its own, or those of the only interface. Of `cfg`. */
+const struct mf_config_prefixes *mf_network_addresses(const struct mf_config *cfg);
 /* What merging may make, given what the device takes: TCP and UDP super-packets. */
 bool mf_network_takes_tcp(const struct mf_daemon *d);
 bool mf_network_takes_udp(const struct mf_daemon *d);

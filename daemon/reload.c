@@ -5,6 +5,7 @@
 #include "daemon/network.h"
 #include "daemon/ports.h"
 #include "daemon/sockets.h"
+#include "daemon/system_dns.h"
 #include "daemon/workers.h"
 #include "platform/notify.h"
 
@@ -58,6 +59,7 @@ static mf_err follow(struct mf_daemon *d, struct mf_config *cfg, struct mf_text 
 	err = mf_network_change(d, old, &eb);
 	if (err)
 		mf_text_printf(report, "the new profile is in force, but: %s\n", eb.text);
+	mf_system_dns_follow(d->system_dns);
 	mf_sockets_sync_uapi(d);
 	mf_endpoint_names_forget(d->names);
 	mf_config_free(old);

@@ -20,6 +20,7 @@
 #include "daemon/ports.h"
 #include "daemon/reload.h"
 #include "daemon/sockets.h"
+#include "daemon/system_dns.h"
 #include "daemon/workers.h"
 #include "platform/clock.h"
 #include "platform/notify.h"
@@ -423,9 +424,13 @@ static mf_err start(struct mf_daemon *d, struct mf_errbuf *eb)
 	if (!err)
 		err = mf_network_routes(d, eb);
 	if (!err)
+		err = mf_system_dns_watch(d->system_dns, eb);
+	if (!err)
 		err = mf_sockets_serve(d, eb);
 	if (err)
 		return err;
+	mf_system_dns_follow(d->system_dns);
+	mf_system_dns_settle(d->system_dns);
 	mf_sockets_sync_uapi(d);
 	err = drop_privileges(d, eb);
 	return err ? err : mf_workers_start(d, eb);
@@ -452,6 +457,9 @@ static void stop(struct mf_daemon *d)
 {
 	(void)mf_notify_stopping();
 	give_signals_back(d);
+	/* While its answers still come. */
+	mf_system_dns_free(d->system_dns);
+	d->system_dns = NULL;
 	/* Routes first: from now on the machine's packets take their old way. */
 	mf_route_down(d->route);
 	d->route = NULL;
@@ -490,6 +498,7 @@ int mf_daemon_run(int argc, char **argv)
 	d.started = mf_clock_now();
 	if (mf_sandbox_no_dumps(&eb))
 		mf_logf(&d.log, MF_LOG_WARN, "%s", eb.text);
+	d.system_dns = mf_system_dns_new(&d);
 	d.status = load(&d);
 	if (!d.status) {
 		if (start(&d, &eb)) {
@@ -501,6 +510,7 @@ int mf_daemon_run(int argc, char **argv)
 		}
 		stop(&d);
 	}
+	mf_system_dns_free(d.system_dns);
 	mf_logger_free(d.logger);
 	return d.status;
 }

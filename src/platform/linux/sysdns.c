@@ -32,7 +32,7 @@ struct mf_sysdns {
 	char said[600];               /* to the log last: not twice the same */
 };
 
-/* ---- Log ------------------------------------------------------------------------------------------- */
+/* ---- Log ------------------------------------------------------------------------------------- */
 
 static void say(struct mf_sysdns *s, enum mf_log_level level, const char *text)
 {
@@ -63,7 +63,7 @@ static void tell(struct mf_sysdns *s, bool resolved, bool file, const char *why)
 	say(s, *why ? MF_LOG_WARN : MF_LOG_INFO, text);
 }
 
-/* ---- What is wished -------------------------------------------------------------------------------- */
+/* ---- What is wished -------------------------------------------------------------------------- */
 
 /* The bus may have been opened or closed since. */
 static void watch_bus(struct mf_sysdns *s)
@@ -149,9 +149,10 @@ void mf_sysdns_unset(struct mf_sysdns *s)
 		say(s, MF_LOG_INFO, "the machine's programs ask for names as before");
 }
 
-/* ---- What others do ---------------------------------------------------------------------------------- */
+/* ---- What others do -------------------------------------------------------------------------- */
 
-/* A timer that fires in the year 2242, but is cancelled when the clock is set, which waking up does. */
+/* A timer that fires in the year 2242, but is cancelled when the clock is set, which waking up
+ * does. */
 static void arm_wake(int fd)
 {
 	struct itimerspec never = { .it_value.tv_sec = (time_t)1 << 33 };
@@ -179,7 +180,8 @@ mf_nsec mf_sysdns_run(struct mf_sysdns *s, mf_nsec now)
 			s->look_latest = now + LATE;
 		s->look_at = mf_min(now + QUIET, s->look_latest);
 	}
-	/* What was told while we waited for an answer of the bus makes its descriptor readable no more. */
+	/* What was told while we waited for an answer of the bus makes its descriptor readable no
+	 * more. */
 	for (int i = 0; again && i < ROUNDS; i++) {
 		mf_sysdns_check(s, now);
 		again = mf_resolve1_events(s->resolved);
@@ -197,7 +199,7 @@ int mf_sysdns_fd(const struct mf_sysdns *s)
 	return s->epoll;
 }
 
-/* ---- Life -------------------------------------------------------------------------------------------- */
+/* ---- Life ------------------------------------------------------------------------------------ */
 
 static bool watch(const struct mf_sysdns *s, int fd)
 {

@@ -7,7 +7,7 @@
 
 #include "platform/sysdns.h"
 
-/* ---- Text (sysdns_text.c) ---------------------------------------------------------------------- */
+/* ---- Text (sysdns_text.c) -------------------------------------------------------------------- */
 
 enum {
 	MF_RESOLVCONF_MAX = 64 << 10, /* bytes of a file that is read; libc's limits are far below */
@@ -18,13 +18,13 @@ enum {
 bool mf_resolvconf_is_ours(struct mf_span text);
 /* Has it name servers, and all of them are systemd-resolved on this machine? */
 bool mf_resolvconf_is_stub(struct mf_span text);
-/* Our file for `server`, with what the original says besides name servers (search, domain, options, sortlist).
- * `undo` is the command that brings back the original. Returns the length, at most `original.n` +
- * MF_RESOLVCONF_HEAD, which `out` must have; no NUL. */
+/* Our file for `server`, with what the original says besides name servers (search, domain, options,
+ * sortlist). `undo` is the command that brings back the original. Returns the length, at most
+ * `original.n` + MF_RESOLVCONF_HEAD, which `out` must have; no NUL. */
 size_t mf_resolvconf_compose(char *out, const char *tunnel, const struct mf_addr *server,
 			     const char *undo, struct mf_span original);
 
-/* ---- File (sysdns_resolvconf.c) ------------------------------------------------------------------ */
+/* ---- File (sysdns_resolvconf.c) -------------------------------------------------------------- */
 
 struct mf_resolvconf;
 
@@ -40,32 +40,37 @@ void mf_resolvconf_watch(struct mf_resolvconf *f);
 bool mf_resolvconf_events(struct mf_resolvconf *f);
 /* Does the original (the file itself, if ours is not in place) lead to systemd-resolved? */
 bool mf_resolvconf_leads_to_stub(const struct mf_resolvconf *f);
-/* Ours is in place afterwards. `asked`: not because of an event, so after giving up there is another try. MF_E_FULL:
- * somebody has rewritten it too often; theirs stays (the log was told). MF_E_CONFLICT: the file is in another
- * process's hands, or another machine's. */
+/* Ours is in place afterwards. `asked`: not because of an event, so after giving up there is
+ * another try. MF_E_FULL: somebody has rewritten it too often; theirs stays (the log was told).
+ * MF_E_CONFLICT: the file is in another process's hands, or another machine's. */
 MF_MUST_CHECK mf_err mf_resolvconf_apply(struct mf_resolvconf *f, const char *tunnel,
 					 const struct mf_addr *server, bool asked, mf_nsec now,
 					 struct mf_errbuf *eb);
-/* The latest original is in place afterwards, and nothing of ours is left. `*done`: something was. */
+/* The latest original is in place afterwards, and nothing of ours is left. `*done`: something
+ * was. */
 MF_MUST_CHECK mf_err mf_resolvconf_undo(struct mf_resolvconf *f, bool *done, struct mf_errbuf *eb);
 /* The same for what a killed process has left. MF_E_CONFLICT: it is a live one's. */
 MF_MUST_CHECK mf_err mf_resolvconf_repair(struct mf_resolvconf *f, bool *done, struct mf_errbuf *eb);
 
-/* Is this process in another network namespace than the machine's first process? False if nobody can say. */
+/* Is this process in another network namespace than the machine's first process? False if nobody
+ * can say. */
 bool mf_netns_is_foreign(void);
 
-/* ---- systemd-resolved (sysdns_resolved.c, or sysdns_resolved_none.c without libsystemd) --------------- */
+/* ---- systemd-resolved ------------------------------------------------------------------------ */
 
+/* sysdns_resolved.c, or sysdns_resolved_none.c without libsystemd. */
 struct mf_resolve1;
 
 /* NULL: out of memory. */
 struct mf_resolve1 *mf_resolve1_new(void);
 void mf_resolve1_free(struct mf_resolve1 *r);
-/* The bus; -1: not connected. Readable: mf_resolve1_events. It changes only in mf_resolve1_set and _events. */
+/* The bus; -1: not connected. Readable: mf_resolve1_events. It changes only in mf_resolve1_set and
+ * _events. */
 int mf_resolve1_fd(const struct mf_resolve1 *r);
 /* True: systemd-resolved has been started (again), or the bus has gone. */
 bool mf_resolve1_events(struct mf_resolve1 *r);
-/* Every name is asked of `server`, over the link `ifindex`. MF_E_NOT_FOUND: systemd-resolved does not run. */
+/* Every name is asked of `server`, over the link `ifindex`. MF_E_NOT_FOUND: systemd-resolved does
+ * not run. */
 MF_MUST_CHECK mf_err mf_resolve1_set(struct mf_resolve1 *r, uint32_t ifindex,
 				     const struct mf_addr *server, struct mf_errbuf *eb);
 /* The link is as any other again. */

@@ -2,9 +2,10 @@
  *
  * sysdns_resolvconf - /etc/resolv.conf: ours goes in, the original comes back.
  *
- * Beside the file there are two names. `fresh` is where ours is written, then it and the file change places in one
- * step (RENAME_EXCHANGE): nobody sees a moment without a file, and what was there, whatever it is, is at `fresh`. From there
- * it goes to `before`. So after a crash at any point the three names tell all:
+ * Beside the file there are two names. `fresh` is where ours is written, then it and the file
+ * change places in one step (RENAME_EXCHANGE): nobody sees a moment without a file, and what was
+ * there, whatever it is, is at `fresh`. From there it goes to `before`. So after a crash at any
+ * point the three names tell all:
  *
  *	fresh is ours          never got in place                 remove it
  *	fresh is not ours      has just been taken out            it is `before`
@@ -12,8 +13,9 @@
  *	                       no `before`                        there was no file: remove ours
  *	the file is not ours   somebody has written it since      it stays, `before` is of no use
  *
- * A file that is a mount of its own (containers, `ip netns exec`) cannot be exchanged. It is written in place then, and
- * `before` is a copy, whose name has the number of the file: /etc may be that of several such files.
+ * A file that is a mount of its own (containers, `ip netns exec`) cannot be exchanged. It is
+ * written in place then, and `before` is a copy, whose name has the number of the file: /etc may be
+ * that of several such files.
  */
 #include <errno.h>
 #include <fcntl.h>
@@ -55,7 +57,7 @@ struct mf_resolvconf {
 	size_t n_text;
 };
 
-/* ---- Reading ------------------------------------------------------------------------------------- */
+/* ---- Reading --------------------------------------------------------------------------------- */
 
 struct content {
 	char *p;
@@ -153,7 +155,7 @@ bool mf_resolvconf_leads_to_stub(const struct mf_resolvconf *f)
 	return stub;
 }
 
-/* ---- Whose file it is ------------------------------------------------------------------------------ */
+/* ---- Whose file it is ------------------------------------------------------------------------ */
 
 bool mf_netns_is_foreign(void)
 {
@@ -172,8 +174,8 @@ static bool same_file(const char *a, const char *b)
 	return ra ? rb != 0 : !rb && x.st_dev == y.st_dev && x.st_ino == y.st_ino;
 }
 
-/* In a network namespace of our own, is it still the file of the machine around it? Its programs cannot reach
- * our server. */
+/* In a network namespace of our own, is it still the file of the machine around it? Its programs
+ * cannot reach our server. */
 static bool is_the_machines(const struct mf_resolvconf *f)
 {
 	char path[NAME_BYTES], dir[NAME_BYTES];
@@ -194,8 +196,8 @@ static bool is_mounted(const char *path, unsigned long long *ino)
 	return sx.stx_attributes & sx.stx_attributes_mask & STATX_ATTR_MOUNT_ROOT;
 }
 
-/* The lock is on the directory, because the file is exchanged; a mount stays, and several may be in one
- * directory. */
+/* The lock is on the directory, because the file is exchanged; a mount stays, and several may be in
+ * one directory. */
 static mf_err take_lock(struct mf_resolvconf *f, mf_nsec wait, struct mf_errbuf *eb)
 {
 	mf_nsec end = mf_clock_now() + wait;
@@ -224,7 +226,7 @@ static void drop_lock(struct mf_resolvconf *f)
 	f->lock = -1;
 }
 
-/* ---- Writing --------------------------------------------------------------------------------------- */
+/* ---- Writing --------------------------------------------------------------------------------- */
 
 static bool write_fd(int fd, const char *p, size_t n)
 {
@@ -331,7 +333,7 @@ static bool write_in_place(const struct mf_resolvconf *f, const char *p, size_t 
 	return ok;
 }
 
-/* ---- Putting back ---------------------------------------------------------------------------------- */
+/* ---- Putting back ---------------------------------------------------------------------------- */
 
 static bool back_in_place(const struct mf_resolvconf *f)
 {
@@ -407,7 +409,7 @@ mf_err mf_resolvconf_repair(struct mf_resolvconf *f, bool *done, struct mf_errbu
 	return err;
 }
 
-/* ---- Ours ------------------------------------------------------------------------------------------ */
+/* ---- Ours ------------------------------------------------------------------------------------ */
 
 /* Composes f->text anew. False: out of memory. */
 static bool compose(struct mf_resolvconf *f, const char *tunnel, const struct mf_addr *server)
@@ -431,7 +433,8 @@ static bool compose(struct mf_resolvconf *f, const char *tunnel, const struct mf
 	return text != NULL;
 }
 
-/* Until what stands there is ours and fits the original that was there: somebody may write at the same time. */
+/* Until what stands there is ours and fits the original that was there: somebody may write at the
+ * same time. */
 static mf_err install(struct mf_resolvconf *f, const char *tunnel, const struct mf_addr *server,
 		      struct mf_errbuf *eb)
 {
@@ -517,7 +520,7 @@ mf_err mf_resolvconf_apply(struct mf_resolvconf *f, const char *tunnel, const st
 	return err;
 }
 
-/* ---- Watching -------------------------------------------------------------------------------------- */
+/* ---- Watching -------------------------------------------------------------------------------- */
 
 void mf_resolvconf_watch(struct mf_resolvconf *f)
 {
@@ -554,7 +557,7 @@ int mf_resolvconf_fd(const struct mf_resolvconf *f)
 	return f->inotify;
 }
 
-/* ---- Life ------------------------------------------------------------------------------------------ */
+/* ---- Life ------------------------------------------------------------------------------------ */
 
 /* `path` has no links that lead to a mount. */
 static bool name_files(struct mf_resolvconf *f, const char *path, const char *number)

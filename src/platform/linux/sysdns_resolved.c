@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * sysdns_resolved - systemd-resolved over D-Bus, org.freedesktop.resolve1(5): every name (the routing domain
- * "~.") is asked of our server, over the tunnel's link. What it is told belongs to the link, so it ends with the
- * tunnel, however that ends.
+ * sysdns_resolved - systemd-resolved over D-Bus, org.freedesktop.resolve1(5): every name (the
+ * routing domain "~.") is asked of our server, over the tunnel's link. What it is told belongs to
+ * the link, so it ends with the tunnel, however that ends.
  */
 #include <errno.h>
 #include <stdio.h>
@@ -92,8 +92,8 @@ struct mf_resolve1 *mf_resolve1_new(void)
 {
 	struct mf_resolve1 *r = calloc(1, sizeof(*r));
 
-	/* In a network namespace of our own the bus is often the machine's, and our link's number is that of
-	 * another link there. */
+	/* In a network namespace of our own the bus is often the machine's, and our link's number
+	 * is that of another link there. */
 	if (r && mf_netns_is_foreign())
 		r->refused = !connect_bus(r) || !shares_our_network(process_of(r));
 	return r;
@@ -131,7 +131,7 @@ bool mf_resolve1_events(struct mf_resolve1 *r)
 	return changed;
 }
 
-/* ---- Calls ----------------------------------------------------------------------------------------- */
+/* ---- Calls ----------------------------------------------------------------------------------- */
 
 /* Sends and unrefs `m`, which `made` says whether it could be made. Returns 0 or -errno. */
 static int call(struct mf_resolve1 *r, sd_bus_message *m, int made, struct mf_errbuf *eb)

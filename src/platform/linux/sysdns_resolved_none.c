@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * sysdns_resolved_none - for a build without libsystemd: systemd-resolved cannot be told anything. A machine
- * that runs it is served through resolv.conf then.
+ * sysdns_resolved_none - for a build without libsystemd: systemd-resolved cannot be told anything.
+ * A machine that runs it is served through resolv.conf then.
  */
 #include <stdlib.h>
 

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * sysdns_text - what resolv.conf(5) says: a pure function from the original to ours, over bytes that a DHCP
- * client may have written.
+ * sysdns_text - what resolv.conf(5) says: a pure function from the original to ours, over bytes
+ * that a DHCP client may have written.
  */
 #include <stdio.h>
 
