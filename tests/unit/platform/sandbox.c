@@ -78,6 +78,17 @@ static int keeps_what_is_wanted(void)
 	return unshare(CLONE_NEWNET) == 0 ? 7 : 0;
 }
 
+static int keeps_powers_over_files(void)
+{
+	struct mf_sandbox_options o = { .files = true };
+
+	if (mf_sandbox_enter(&o, NULL))
+		return 1;
+	return has(CAP_DAC_OVERRIDE) && has(CAP_FOWNER) && !has(CAP_NET_ADMIN) && !has(CAP_CHOWN)
+		       ? 0
+		       : 2;
+}
+
 static int keeps_nothing(void)
 {
 	struct mf_sandbox_options o = { 0 };
@@ -102,6 +113,7 @@ static void test_capabilities(void **state)
 	if (!has(CAP_NET_ADMIN) || !has(CAP_SETPCAP) || !has(CAP_SYS_ADMIN))
 		skip();
 	assert_int_equal(in_child(keeps_what_is_wanted), 0);
+	assert_int_equal(in_child(keeps_powers_over_files), 0);
 	assert_int_equal(in_child(keeps_nothing), 0);
 }
 
