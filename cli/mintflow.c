@@ -30,6 +30,7 @@
 	"  to ADDRESS         the far end, in the same forms\n"                          \
 	"  state STATE        opening, accepting, established, unreplied, app-closed,\n" \
 	"                     far-closed, closing or time-wait\n"                        \
+	"  name NAME          that have shown this name or one below it\n"               \
 	"  kept               those that stay where they are though the route has changed\n"
 
 const struct cli_command cli_commands[] = {
@@ -74,8 +75,10 @@ const struct cli_command cli_commands[] = {
 		.operands = "TABLE [FILTER]",
 		.min_rest = 1,
 		.max_rest = -1,
-		.summary = "print a table, of sessions all or some",
-		.more = "Tables: interfaces, peers, routes, sessions, dns-cache, nodes, drops, log\n" SESSION_WORDS,
+		.summary = "print a table, of sessions and kept answers all or some",
+		.more = "Tables: interfaces, peers, routes, sessions, dns, dns-cache, nodes, drops, log\n"
+			"Behind dns-cache FILTER is a name: what is kept of it and all below it.\n"
+			"Behind sessions " SESSION_WORDS,
 		.option = {
 			{ 'a', "all", NULL, CLI_FLAG, AT(all),
 			  "also what is zero, and long tables to their end" },
@@ -104,6 +107,16 @@ const struct cli_command cli_commands[] = {
 		.more = "SESSION is the id of one, from `mintflow show sessions`.\n" SESSION_WORDS,
 		.option = { TUNNEL, JSON },
 		.run = cli_close,
+	},
+	{
+		.name = "flush",
+		.operands = "dns-cache [NAME]",
+		.min_rest = 1,
+		.max_rest = 2,
+		.summary = "forget what the DNS server keeps, all or of a name and what is below it",
+		.more = "Learned routes stay.\n",
+		.option = { TUNNEL, JSON },
+		.run = cli_flush,
 	},
 	{
 		.name = "capture",

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * show - the commands that ask a running tunnel and print the answer: status, show, why, close, reload.
+ * show - the commands that ask a running tunnel and print the answer: status, show, why, close, flush, reload.
  */
 #include <errno.h>
 #include <netdb.h>
@@ -126,6 +126,13 @@ static bool is_name(const char *value)
 	return *value;
 }
 
+static bool is_host(const char *value)
+{
+	char host[MF_HOST_STRLEN];
+
+	return !mf_host_parse(host, value);
+}
+
 /* The words that want another one behind them. */
 static const struct {
 	const char *word;
@@ -136,6 +143,7 @@ static const struct {
 	{ "app", is_end, "ADDR, PREFIX, ADDR:PORT or :PORT is wanted behind app, not " },
 	{ "to", is_end, "ADDR, PREFIX, ADDR:PORT or :PORT is wanted behind to, not " },
 	{ "state", is_state, "not a state: " },
+	{ "name", is_host, "not a name: " },
 };
 
 /* Puts `key` into the request; each may stand there once. */
@@ -214,11 +222,41 @@ int cli_close(const struct cli_args *a)
 	return status;
 }
 
+/* ---- The DNS server ----------------------------------------------------------------------------- */
+
+/* The name that may stand behind the table. */
+static int put_host(json_t *request, const char *command, const struct cli_args *a)
+{
+	if (a->n_rest > 2)
+		return usage(command, "too much: ", a->rest[2]);
+	if (a->n_rest < 2)
+		return CLI_OK;
+	if (!is_host(a->rest[1]))
+		return usage(command, "not a name: ", a->rest[1]);
+	return put(request, command, "name", json_string(a->rest[1]));
+}
+
+int cli_flush(const struct cli_args *a)
+{
+	json_t *request;
+	int status;
+
+	if (strcmp(a->rest[0], "dns-cache"))
+		return usage("flush", "only dns-cache can be flushed, not ", a->rest[0]);
+	request = request_of("flush", a);
+	json_object_set_new(request, "table", json_string("dns-cache"));
+	status = put_host(request, "flush", a);
+	if (!status)
+		return ask_once(a, request);
+	json_decref(request);
+	return status;
+}
+
 /* ---- show --------------------------------------------------------------------------------------- */
 
 int cli_show(const struct cli_args *a)
 {
-	static const char *const tables[] = { "interfaces", "peers", "routes", "sessions",
+	static const char *const tables[] = { "interfaces", "peers", "routes", "sessions", "dns",
 					      "dns-cache",  "nodes", "drops",  "log" };
 	const char *table = a->rest[0];
 	json_t *request;
@@ -236,6 +274,8 @@ int cli_show(const struct cli_args *a)
 	json_object_set_new(request, "all", json_boolean(a->all));
 	if (!strcmp(table, "sessions"))
 		status = put_filter(request, "show", a->rest + 1, a->n_rest - 1);
+	else if (!strcmp(table, "dns-cache"))
+		status = put_host(request, "show", a);
 	else if (a->n_rest > 1)
 		status = usage("show", "too much: ", a->rest[1]);
 	if (!status)
@@ -246,7 +286,7 @@ int cli_show(const struct cli_args *a)
 
 /* ---- why ---------------------------------------------------------------------------------------- */
 
-/* `key` says what the text is: "address" or "session". */
+/* `key` says what the text is: "address", "name" or "session". */
 static int ask_why(struct cli_client *c, const char *key, const char *text,
 		   const struct cli_args *a, json_t **out)
 {
@@ -286,7 +326,8 @@ static json_t *resolve(const char *name)
 	return addresses;
 }
 
-static int why_name(struct cli_client *c, const struct cli_args *a)
+/* Without a DNS server of the tunnel: what the system says about a name, and then why for each address. */
+static int why_resolved(struct cli_client *c, const struct cli_args *a)
 {
 	json_t *addresses = resolve(a->rest[0]), *answers = json_array(), *value;
 	int status = json_array_size(addresses) ? CLI_OK : CLI_FAILED;
@@ -312,29 +353,54 @@ static int why_name(struct cli_client *c, const struct cli_args *a)
 	return status;
 }
 
+/* Does the profile have a DNS server? It knows what names are about, then. */
+static bool has_dns(struct cli_client *c)
+{
+	json_t *request = json_pack("{s:s, s:s, s:b}", "cmd", "show", "table", "dns", "json", 1);
+	json_t *value = NULL;
+	char *text = NULL;
+	bool has = cli_ask(c, request, &text, &value) == CLI_OK &&
+		   json_is_true(json_object_get(value, "configured"));
+
+	free(text);
+	json_decref(value);
+	return has;
+}
+
+static int why_one(struct cli_client *c, const char *key, const struct cli_args *a)
+{
+	json_t *value = NULL;
+	int status = ask_why(c, key, a->rest[0], a, &value);
+
+	if (value)
+		cli_print_json(value, false);
+	json_decref(value);
+	return status;
+}
+
 int cli_why(const struct cli_args *a)
 {
+	const char *what = a->rest[0];
+	struct mf_session_id id;
 	struct cli_client c;
 	struct mf_addr literal;
-	struct mf_session_id id;
-	json_t *value = NULL;
-	const char *key = !mf_addr_parse(&literal, a->rest[0])   ? "address"
-			  : mf_session_id_parse(&id, a->rest[0]) ? "session"
-								 : NULL;
+	const char *key = !mf_addr_parse(&literal, what)   ? "address"
+			  : mf_session_id_parse(&id, what) ? "session"
+			  : is_host(what)                  ? "name"
+							   : NULL;
 	int status;
 
-	if (!*a->rest[0])
+	if (!*what)
 		return usage("why", "missing: ", "DESTINATION | SESSION");
+	if (!key)
+		return usage("why",
+			     "neither an address, nor a name, nor the id of a session: ", what);
 	if (!cli_connect(&c, a->name))
 		return CLI_FAILED;
-	if (!key) {
-		status = why_name(&c, a);
-	} else {
-		status = ask_why(&c, key, a->rest[0], a, &value);
-		if (value)
-			cli_print_json(value, false);
-		json_decref(value);
-	}
+	if (!strcmp(key, "name") && !has_dns(&c))
+		status = why_resolved(&c, a);
+	else
+		status = why_one(&c, key, a);
 	cli_disconnect(&c);
 	return status;
 }

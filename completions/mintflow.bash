@@ -24,7 +24,8 @@ _mintflow_filter()
 	via) _mintflow_names interfaces name ;;
 	app | to) ;;
 	state) echo opening accepting established unreplied app-closed far-closed closing time-wait ;;
-	*) shift && echo tcp udp icmp via app to state kept "$@" ;;
+	name) _mintflow_names dns-cache name ;;
+	*) shift && echo tcp udp icmp via app to state name kept "$@" ;;
 	esac
 }
 
@@ -34,7 +35,7 @@ _mintflow()
 
 	COMPREPLY=()
 	if ((COMP_CWORD == 1)); then
-		mapfile -t COMPREPLY < <(compgen -W "run check status show why close capture reload stop import \
+		mapfile -t COMPREPLY < <(compgen -W "run check status show why close flush capture reload stop import \
 			genkey pubkey genpsk --help --version" -- "$cur")
 		return
 	fi
@@ -73,7 +74,7 @@ _mintflow()
 		options="-i --interface -n --node -w --write -c --count -s --snaplen --name"
 		;;
 	reload) options="--drop-sessions -n --name --json" ;;
-	close | stop) options="-n --name --json" ;;
+	close | flush | stop) options="-n --name --json" ;;
 	import) options="--json" ;;
 	*) options="" ;;
 	esac
@@ -84,9 +85,14 @@ _mintflow()
 	elif [[ $cmd == close ]]; then
 		mapfile -t COMPREPLY < <(compgen -W "$(_mintflow_filter "$prev" all \
 			"$(_mintflow_names sessions id)")" -- "$cur")
+	elif [[ ($cmd == show || $cmd == flush) && $prev == dns-cache ]] ||
+		[[ $cmd == why && $cur == *[a-z]* ]]; then
+		mapfile -t COMPREPLY < <(compgen -W "$(_mintflow_names dns-cache name)" -- "$cur")
+	elif [[ $cmd == flush ]]; then
+		mapfile -t COMPREPLY < <(compgen -W "dns-cache" -- "$cur")
 	elif [[ $cmd == show ]]; then
-		mapfile -t COMPREPLY < <(compgen -W "interfaces peers routes sessions dns-cache nodes drops \
-			log" -- "$cur")
+		mapfile -t COMPREPLY < <(compgen -W "interfaces peers routes sessions dns dns-cache nodes \
+			drops log" -- "$cur")
 	elif [[ $cmd == import && $COMP_CWORD -eq 2 ]]; then
 		mapfile -t COMPREPLY < <(compgen -W "wireguard" -- "$cur")
 	elif [[ $cmd == import ]]; then

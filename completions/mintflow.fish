@@ -19,7 +19,7 @@ end
 
 # Where a word may stand that chooses sessions.
 function __mintflow_chooses
-    __fish_seen_subcommand_from close sessions; and not __mintflow_before via app to state
+    __fish_seen_subcommand_from close sessions; and not __mintflow_before via app to state name
 end
 
 function __mintflow_in
@@ -35,6 +35,7 @@ complete -c mintflow -n __fish_use_subcommand -a status -d 'Up-time, interfaces,
 complete -c mintflow -n __fish_use_subcommand -a show -d 'Print a table'
 complete -c mintflow -n __fish_use_subcommand -a why -d 'Which way a packet goes, and who says so'
 complete -c mintflow -n __fish_use_subcommand -a close -d 'End sessions of the host stack'
+complete -c mintflow -n __fish_use_subcommand -a flush -d 'Forget what the DNS server keeps'
 complete -c mintflow -n __fish_use_subcommand -a capture -d 'Write packets as pcapng'
 complete -c mintflow -n __fish_use_subcommand -a reload -d 'Load the profile again'
 complete -c mintflow -n __fish_use_subcommand -a stop -d 'Stop and wait for the end'
@@ -49,15 +50,17 @@ complete -c mintflow -n '__mintflow_in run' -l log-level -x -a 'error warn info 
 complete -c mintflow -n '__mintflow_in run' -l log-json -d 'Log JSON objects'
 complete -c mintflow -n '__mintflow_in run' -l workers -x -d 'Number of threads'
 complete -c mintflow -n '__mintflow_in check' -l print -d 'Print the profile with every default'
-complete -c mintflow -n '__mintflow_in check status show why close reload stop import' -l json -d 'Print JSON'
+complete -c mintflow -n '__mintflow_in check status show why close flush reload stop import' -l json -d 'Print JSON'
 complete -c mintflow -n '__mintflow_in status show' -s w -l watch -d 'Repeat'
-complete -c mintflow -n '__mintflow_in status show why close reload stop' -s n -l name -x -a '(__mintflow_tunnels)' -d 'The tunnel'
+complete -c mintflow -n '__mintflow_in status show why close flush reload stop' -s n -l name -x -a '(__mintflow_tunnels)' -d 'The tunnel'
 complete -c mintflow -n '__mintflow_in show' -s a -l all -d 'Also what is zero'
-complete -c mintflow -n '__mintflow_in show' -a 'interfaces peers routes sessions dns-cache nodes drops log'
+complete -c mintflow -n '__mintflow_in show' -a 'interfaces peers routes sessions dns dns-cache nodes drops log'
 complete -c mintflow -n '__mintflow_in reload' -l drop-sessions -d 'End those whose route leads elsewhere now'
-complete -c mintflow -n __mintflow_chooses -a 'tcp udp icmp via app to state kept'
+complete -c mintflow -n __mintflow_chooses -a 'tcp udp icmp via app to state name kept'
 complete -c mintflow -n '__mintflow_in close; and __mintflow_chooses' -a 'all (__mintflow_names sessions id)'
 complete -c mintflow -n '__mintflow_before via' -a '(__mintflow_names interfaces name)'
+complete -c mintflow -n '__mintflow_in flush' -a dns-cache
+complete -c mintflow -n '__mintflow_before name dns-cache' -a '(__mintflow_names dns-cache name)'
 complete -c mintflow -n '__mintflow_before state' -a 'opening accepting established unreplied app-closed far-closed closing time-wait'
 complete -c mintflow -n '__mintflow_in capture' -s i -l interface -x -a '(__mintflow_names interfaces name)' -d 'Only of this interface'
 complete -c mintflow -n '__mintflow_in capture' -s n -l node -x -a '(__mintflow_names nodes node)' -d 'Before this node'

@@ -27,6 +27,9 @@ def test_wrong_usage_is_2_and_says_so():
                  ["capture", "-c", "many"], ["status", "--watch=never"], ["show", "routes", "--json=1"],
                  ["show", "sessions", "to"], ["show", "sessions", "to", "nowhere"],
                  ["show", "sessions", "state", "asleep"], ["show", "sessions", "tcp", "udp"],
+                 ["show", "dns-cache", "a b"], ["show", "dns-cache", "a.example", "b.example"],
+                 ["show", "sessions", "name", "10.0.0.256"], ["why", "no name"], ["why", "10.0.0.256"],
+                 ["flush"], ["flush", "routes"], ["flush", "dns-cache", "keyword:a"],
                  ["close"], ["close", "via"], ["close", "0-1-2", "tcp"], ["close", "all", "tcp"],
                  ["run"], ["run", "--nonsense"], ["help", "fly"]):
         r = run(*args)
