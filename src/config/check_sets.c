@@ -67,6 +67,33 @@ static void read_prefixes(struct mf_loader *l, struct mf_config_cidr_set *set, c
 	l->n_prefixes += set->cidrs.n - before;
 }
 
+/* What was fetched was judged then; now the good part of it counts, whatever it is. */
+static void read_copy(struct mf_loader *l, struct mf_config_cidr_set *set)
+{
+	struct mf_config_errors ignored = { 0 };
+	struct mf_file_prefixes to = {
+		.arena = l->arena,
+		.list = &set->cidrs,
+		.max = MF_CONFIG_MAX_PREFIXES - l->n_prefixes + set->cidrs.n,
+		.lenient = true,
+		.errs = &ignored,
+	};
+	uint32_t before = set->cidrs.n;
+	char name[MF_CONFIG_COPY_MAX];
+	struct mf_errbuf why;
+	struct mf_file f;
+	const char *path;
+
+	if (!l->copy || !set->subscription.url || !l->cfg->tunnel.name)
+		return;
+	path = l->copy(l->copy_ctx, l->cfg->tunnel.name, set->subscription.url, name);
+	to.path = path ? mf_config_arena_text(l->arena, path, strlen(path)) : NULL;
+	if (to.path && !mf_file_read(to.path, MF_CONFIG_MAX_SET_BYTES, l->arena, &f, &why))
+		mf_file_read_prefixes(&f, &to);
+	mf_config_errors_free(&ignored);
+	l->n_prefixes += set->cidrs.n - before;
+}
+
 static void check_cidr_set(struct mf_loader *l, struct mf_config_cidr_set *set)
 {
 	set->n_inline = set->cidrs.n;
@@ -76,6 +103,7 @@ static void check_cidr_set(struct mf_loader *l, struct mf_config_cidr_set *set)
 	check_via(l, &set->src, &set->subscription);
 	for (uint32_t i = 0; i < set->n_files && !(l->flags & MF_CONFIG_NO_FILES); i++)
 		read_prefixes(l, set, set->paths[i]);
+	read_copy(l, set);
 }
 
 /* A set is built of the entries, for the errors that only shows, such as patterns that do not compile. */

@@ -125,8 +125,16 @@ static void refuse_shared(struct mf_loader *l, const struct mf_file *f)
 
 mf_err mf_config_load(const char *path, struct mf_config **out, struct mf_config_errors *errs)
 {
+	return mf_config_load_copies(path, NULL, NULL, out, errs);
+}
+
+mf_err mf_config_load_copies(const char *path, mf_config_copy_fn *copy, void *ctx,
+			     struct mf_config **out, struct mf_config_errors *errs)
+{
 	struct mf_loader l = {
 		.cfg = new_config(path),
+		.copy = copy,
+		.copy_ctx = ctx,
 		.errs = errs,
 		.errors_before = errors(errs),
 	};

@@ -347,6 +347,13 @@ enum mf_config_flag {
  * MF_E_NO_MEMORY. Any thread. */
 MF_MUST_CHECK mf_err mf_config_load(const char *path, struct mf_config **out,
 				    struct mf_config_errors *errs);
+/* The same, and where the lists are that subscriptions of CIDR sets have fetched: the path for a URL, NULL:
+ * there is none. A file that is not there is no error, nor is what is wrong in it: it is left out. */
+enum { MF_CONFIG_COPY_MAX = 512 };
+typedef const char *mf_config_copy_fn(void *ctx, const char *tunnel, const char *url,
+				      char out[MF_CONFIG_COPY_MAX]);
+MF_MUST_CHECK mf_err mf_config_load_copies(const char *path, mf_config_copy_fn *copy, void *ctx,
+					   struct mf_config **out, struct mf_config_errors *errs);
 /* The same for text that is in memory. `name` stands for the file in messages, and relative paths are
  * relative to its directory. `flags`: enum mf_config_flag. */
 MF_MUST_CHECK mf_err mf_config_parse(const char *text, size_t n, const char *name, unsigned flags,

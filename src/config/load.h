@@ -25,6 +25,8 @@ struct mf_loader {
 	struct mf_config_errors *errs;
 	const char *dir; /* of the profile, with its slash, or "" */
 	unsigned flags;
+	mf_config_copy_fn *copy; /* NULL: nothing has been fetched */
+	void *copy_ctx;
 	uint32_t n_prefixes;         /* in all lists together */
 	struct mf_config_pos secret; /* of the first key in the profile itself; line 0: none */
 	struct mf_later_interface *later;
