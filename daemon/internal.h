@@ -41,6 +41,20 @@ struct mf_tls_context;
 struct mf_endpoint_names;
 struct mf_system_dns;
 struct mf_grave;
+struct mf_sets;
+struct mf_lookups;
+struct mf_bridges;
+struct mf_subscriptions;
+
+/* Of reload.c: the one that is under way, or the last. */
+struct mf_reload {
+	bool running, drop_sessions;
+	bool again, again_drop; /* somebody has asked for one more */
+	struct mf_config *cfg;  /* while its domain sets are read */
+	mf_err err;
+	struct mf_apply_report changes;
+	struct mf_text report;
+};
 
 struct mf_daemon {
 	struct mf_daemon_options options;
@@ -88,6 +102,12 @@ struct mf_daemon {
 	struct mf_endpoint_names *names; /* names.c */
 	struct mf_system_dns *system_dns; /* NULL: there is no keeper */
 	struct mf_grave *graves;
+
+	struct mf_sets *sets;
+	struct mf_reload reload;
+	struct mf_lookups *lookups;
+	struct mf_bridges *bridges;
+	struct mf_subscriptions *subscriptions;
 
 	struct mf_source signals;
 	bool stopping;

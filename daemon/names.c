@@ -3,6 +3,7 @@
 
 #include <stdlib.h>
 
+#include "daemon/lookup.h"
 #include "platform/clock.h"
 #include "platform/resolve.h"
 
@@ -18,6 +19,7 @@ struct entry {
 	mf_nsec due;      /* WANTED: when to ask */
 	unsigned retry;   /* seconds until the next question after a failure; 0: none failed */
 	unsigned answers; /* so far: which address is next */
+	bool system;      /* the system's resolver is asked next, as ours has failed */
 	uint16_t port;
 	char name[];
 };
@@ -82,6 +84,90 @@ void mf_endpoint_names_resolve(void *ctx, const char *name, uint16_t port, uint6
 	}
 }
 
+static void failed(struct mf_endpoint_names *n, struct entry *e, const char *why, mf_nsec now)
+{
+	if (!e->retry)
+		mf_logf(&n->daemon->log, MF_LOG_WARN,
+			"endpoint %s: cannot be resolved: %s; trying again", e->name, why);
+	e->retry = e->retry ? (unsigned)mf_min(e->retry * 2, RETRY_MAX) : RETRY_FIRST;
+	e->state = WANTED;
+	e->due = now + e->retry * MF_SEC;
+}
+
+static void succeeded(struct mf_endpoint_names *n, struct entry *e, const struct mf_endpoint *addr,
+		      mf_nsec now)
+{
+	char text[MF_ENDPOINT_STRLEN];
+
+	e->answers++;
+	e->retry = 0;
+	e->state = IDLE;
+	e->system = false;
+	mf_logf(&n->daemon->log, MF_LOG_INFO, "endpoint %s is %s", e->name,
+		mf_endpoint_format(addr, text));
+	mf_engine_resolved(n->daemon->engine, e->tag, addr, now);
+}
+
+static struct entry *asked(struct mf_endpoint_names *n, uint64_t tag, const char *name)
+{
+	struct entry *e = find(n, tag);
+
+	return e && e->state == ASKED && !strcmp(e->name, name) ? e : NULL;
+}
+
+/* ---- Our own resolver ----------------------------------------------------------------------------------- */
+
+/* Once the machine's routes lead into the tunnel, so may the questions of the system's resolver, or it is
+ * pointed at us. Outside every VPN: what leads into one cannot be asked of somebody in it. */
+static bool asks_itself(const struct mf_daemon *d)
+{
+	const struct mf_config *cfg = d->config;
+
+	return d->workers_run && cfg->dns.enabled &&
+	       (cfg->app_routing.enabled ? cfg->dns.direct_servers.n : cfg->dns.servers.n);
+}
+
+static void found(struct mf_daemon *d, uint64_t tag, const char *name, const struct mf_found *f)
+{
+	struct entry *e = asked(d->names, tag, name);
+	struct mf_endpoint addr;
+
+	if (!e)
+		return;
+	if (!f->n) {
+		e->system = true;
+		failed(d->names, e, "no server of `dns` has an address", mf_clock_now());
+		return;
+	}
+	addr = (struct mf_endpoint){ .addr = f->addr[e->answers % f->n], .port = e->port };
+	succeeded(d->names, e, &addr, mf_clock_now());
+}
+
+/* ---- The system's --------------------------------------------------------------------------------------- */
+
+static void answered(struct mf_endpoint_names *n, const struct mf_resolved *r, mf_nsec now)
+{
+	struct entry *e = asked(n, r->tag, r->name);
+
+	if (!e)
+		return;
+	e->system = false;
+	if (r->err || !r->n)
+		failed(n, e, r->why ? r->why : mf_err_text(r->err), now);
+	else
+		succeeded(n, e, &r->addr[e->answers % r->n], now);
+}
+
+/* MF_E_FULL: not now. */
+static mf_err ask(struct mf_endpoint_names *n, struct entry *e)
+{
+	mf_err err = MF_E_UNSUPPORTED;
+
+	if (!e->system && asks_itself(n->daemon))
+		err = mf_lookup(n->daemon, e->name, MF_HOP_ID_DIRECT, found, e->tag);
+	return err ? mf_system_resolver_ask(n->resolver, e->name, e->port, e->tag) : MF_OK;
+}
+
 mf_nsec mf_endpoint_names_tick(struct mf_endpoint_names *n, mf_nsec now)
 {
 	mf_nsec next = MF_NEVER;
@@ -95,7 +181,7 @@ mf_nsec mf_endpoint_names_tick(struct mf_endpoint_names *n, mf_nsec now)
 			next = mf_min(next, e->due);
 			continue;
 		}
-		err = mf_system_resolver_ask(n->resolver, e->name, e->port, e->tag);
+		err = ask(n, e);
 		if (err == MF_E_FULL)
 			return next; /* an answer under way calls us again */
 		e->state = err ? IDLE : ASKED;
@@ -104,36 +190,6 @@ mf_nsec mf_endpoint_names_tick(struct mf_endpoint_names *n, mf_nsec now)
 				"endpoint %s: not a name that can be asked for", e->name);
 	}
 	return next;
-}
-
-static void failed(struct mf_endpoint_names *n, struct entry *e, const char *why, mf_nsec now)
-{
-	if (!e->retry)
-		mf_logf(&n->daemon->log, MF_LOG_WARN,
-			"endpoint %s: cannot be resolved: %s; trying again", e->name, why);
-	e->retry = e->retry ? (unsigned)mf_min(e->retry * 2, RETRY_MAX) : RETRY_FIRST;
-	e->state = WANTED;
-	e->due = now + e->retry * MF_SEC;
-}
-
-static void answered(struct mf_endpoint_names *n, const struct mf_resolved *r, mf_nsec now)
-{
-	struct entry *e = find(n, r->tag);
-	char text[MF_ENDPOINT_STRLEN];
-	const struct mf_endpoint *addr;
-
-	if (!e || e->state != ASKED || strcmp(e->name, r->name) != 0)
-		return;
-	if (r->err || !r->n) {
-		failed(n, e, r->why ? r->why : mf_err_text(r->err), now);
-		return;
-	}
-	addr = &r->addr[e->answers++ % r->n];
-	e->retry = 0;
-	e->state = IDLE;
-	mf_logf(&n->daemon->log, MF_LOG_INFO, "endpoint %s is %s", e->name,
-		mf_endpoint_format(addr, text));
-	mf_engine_resolved(n->daemon->engine, e->tag, addr, now);
 }
 
 static void ready(struct mf_daemon *d, struct mf_source *s, uint32_t events)

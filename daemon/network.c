@@ -5,6 +5,7 @@
 
 #include "daemon/direct.h"
 #include "daemon/names.h"
+#include "daemon/subscribe.h"
 #include "daemon/system_dns.h"
 #include "platform/clock.h"
 #include "platform/udp.h"
@@ -348,6 +349,7 @@ static void network_changed(struct mf_daemon *d)
 	mf_logf(&d->log, MF_LOG_INFO, "the network has changed");
 	mf_engine_network_changed(d->engine, mf_clock_now());
 	mf_endpoint_names_network_changed(d->names);
+	mf_subscriptions_network_changed(d->subscriptions);
 	mf_system_dns_network_changed(d->system_dns);
 	if (set_mtu(d, mf_network_mtu(d, d->config), &eb))
 		mf_logf(&d->log, MF_LOG_WARN, "%s", eb.text);

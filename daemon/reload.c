@@ -1,12 +1,16 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "daemon/reload.h"
 
+#include "daemon/copies.h"
 #include "daemon/names.h"
 #include "daemon/network.h"
 #include "daemon/ports.h"
+#include "daemon/sets.h"
 #include "daemon/sockets.h"
+#include "daemon/subscribe.h"
 #include "daemon/system_dns.h"
 #include "daemon/workers.h"
+#include "platform/clock.h"
 #include "platform/notify.h"
 
 static bool same_offload(const struct mf_config_offload *a, const struct mf_config_offload *b)
@@ -56,41 +60,50 @@ static mf_err follow(struct mf_daemon *d, struct mf_config *cfg, struct mf_text 
 	mf_err err;
 
 	d->config = cfg;
+	mf_sets_settle(d->sets, true);
 	err = mf_network_change(d, old, &eb);
 	if (err)
 		mf_text_printf(report, "the new profile is in force, but: %s\n", eb.text);
 	mf_system_dns_follow(d->system_dns);
 	mf_sockets_sync_uapi(d);
 	mf_endpoint_names_forget(d->names);
+	mf_subscriptions_follow(d->subscriptions);
 	mf_config_free(old);
 	return err;
 }
 
-static mf_err load_and_apply(struct mf_daemon *d, bool drop_sessions, mf_nsec now,
-			     struct mf_apply_report *changes, struct mf_text *report)
+static const char *copy_of(void *ctx, const char *tunnel, const char *url,
+			   char out[MF_CONFIG_COPY_MAX])
 {
-	struct mf_config_errors errors = { 0 };
-	struct mf_config *cfg = NULL;
+	(void)ctx;
+	return mf_copy_path(tunnel, url, out);
+}
+
+mf_err mf_load_profile(const struct mf_daemon *d, struct mf_config **out,
+		       struct mf_config_errors *errs)
+{
+	return mf_config_load_copies(d->options.profile, copy_of, NULL, out, errs);
+}
+
+/* The sets are read; nothing has changed yet. */
+static mf_err apply(struct mf_daemon *d, struct mf_config *cfg, struct mf_apply_report *changes,
+		    struct mf_text *report)
+{
 	uint32_t old_mark = d->mark;
 	struct mf_errbuf eb;
-	mf_err err = mf_config_load(d->options.profile, &cfg, &errors);
+	mf_err err = mf_sets_stage(d->sets);
 
-	if (err) {
-		mf_config_errors_print(&errors, report);
-		mf_config_errors_free(&errors);
-		return err;
-	}
-	if (needs_restart(d, cfg, report)) {
-		mf_config_free(cfg);
-		return MF_E_CONFLICT;
-	}
 	/* The sockets that the new profile opens need the new mark; the others get it afterwards. */
 	d->mark = cfg->tunnel.auto_route ? (uint32_t)MF_ROUTE_MARK : 0;
-	mf_engine_drop_sessions(d->engine, drop_sessions);
-	err = mf_engine_apply(d->engine, cfg, now, changes, &eb);
+	mf_engine_drop_sessions(d->engine, d->reload.drop_sessions);
+	if (err)
+		(void)mf_fail(&eb, err, "domain sets: %s", mf_err_text(err));
+	else
+		err = mf_engine_apply(d->engine, cfg, mf_clock_now(), changes, &eb);
 	if (err) {
 		mf_text_printf(report, "%s\n", eb.text);
 		d->mark = old_mark;
+		mf_sets_settle(d->sets, false);
 		mf_config_free(cfg);
 		return err;
 	}
@@ -100,19 +113,108 @@ static mf_err load_and_apply(struct mf_daemon *d, bool drop_sessions, mf_nsec no
 	return follow(d, cfg, report);
 }
 
-mf_err mf_reload(struct mf_daemon *d, bool drop_sessions, mf_nsec now,
-		 struct mf_apply_report *changes, struct mf_text *report)
+/* The reload has come to its end: tells the log and whoever waits. */
+static void finish(struct mf_daemon *d, mf_err err)
 {
-	mf_err err;
+	struct mf_reload *r = &d->reload;
 
-	(void)mf_notify_reloading();
-	err = load_and_apply(d, drop_sessions, now, changes, report);
 	if (err)
 		mf_logf(&d->log, MF_LOG_ERROR,
 			"reload: the profile is not in force as it is written:");
 	else
 		mf_logf(&d->log, MF_LOG_INFO, "reloaded %s", d->options.profile);
-	mf_log_lines(&d->log, err ? MF_LOG_ERROR : MF_LOG_INFO, report->s);
+	mf_log_lines(&d->log, err ? MF_LOG_ERROR : MF_LOG_INFO, r->report.s);
 	(void)mf_notify_ready(err ? "running; the last reload was refused" : "running");
-	return err;
+	r->running = false;
+	r->err = err;
+	/* Who has asked meanwhile wants to know about the next one. */
+	if (!r->again && d->control)
+		mf_control_reloaded(d->control, err, &r->changes, r->report.s);
+}
+
+static void sets_are_read(struct mf_daemon *d, mf_err err, const char *said)
+{
+	struct mf_reload *r = &d->reload;
+	struct mf_config *cfg = r->cfg;
+
+	r->cfg = NULL;
+	if (err) {
+		mf_text_add(&r->report, said, strlen(said));
+		mf_config_free(cfg);
+	} else {
+		err = apply(d, cfg, &r->changes, &r->report);
+	}
+	finish(d, err);
+}
+
+static void begin(struct mf_daemon *d, bool drop_sessions)
+{
+	struct mf_reload *r = &d->reload;
+	struct mf_config_errors errors = { 0 };
+	struct mf_config *cfg = NULL;
+	mf_err err;
+
+	mf_text_free(&r->report);
+	r->report = (struct mf_text){ 0 };
+	r->changes = (struct mf_apply_report){ 0 };
+	r->running = true;
+	r->drop_sessions = drop_sessions;
+	(void)mf_notify_reloading();
+	err = mf_load_profile(d, &cfg, &errors);
+	if (err) {
+		mf_config_errors_print(&errors, &r->report);
+		mf_config_errors_free(&errors);
+	} else if (needs_restart(d, cfg, &r->report)) {
+		mf_config_free(cfg);
+		err = MF_E_CONFLICT;
+	}
+	if (err) {
+		finish(d, err);
+		return;
+	}
+	r->cfg = cfg;
+	mf_sets_prepare(d->sets, cfg, sets_are_read);
+}
+
+mf_err mf_reload(struct mf_daemon *d, bool drop_sessions, struct mf_apply_report *changes,
+		 struct mf_text *report)
+{
+	struct mf_reload *r = &d->reload;
+
+	if (r->running || !d->control) {
+		/* What is loaded now may not be what is meant. */
+		r->again = true;
+		r->again_drop |= drop_sessions;
+		return MF_E_AGAIN;
+	}
+	begin(d, drop_sessions);
+	if (r->running)
+		return MF_E_AGAIN;
+	*changes = r->changes;
+	mf_text_add(report, r->report.s ? r->report.s : "", r->report.len);
+	return r->err;
+}
+
+void mf_reload_soon(struct mf_daemon *d, const char *why)
+{
+	mf_logf(&d->log, MF_LOG_INFO, "%s: the profile is loaded again", why);
+	d->reload.again = true;
+	mf_poller_wake(d->poller);
+}
+
+void mf_reload_tick(struct mf_daemon *d)
+{
+	struct mf_reload *r = &d->reload;
+	bool drop = r->again_drop;
+
+	if (!r->again || r->running)
+		return;
+	r->again = r->again_drop = false;
+	begin(d, drop);
+}
+
+void mf_reload_end(struct mf_daemon *d)
+{
+	mf_config_free(d->reload.cfg);
+	mf_text_free(&d->reload.report);
 }

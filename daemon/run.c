@@ -11,15 +11,19 @@
 #include <unistd.h>
 
 #include "crypto/aead.h"
+#include "daemon/bridge.h"
 #include "daemon/daemon.h"
 #include "daemon/direct.h"
 #include "daemon/dns.h"
 #include "daemon/host.h"
+#include "daemon/lookup.h"
 #include "daemon/names.h"
 #include "daemon/network.h"
 #include "daemon/ports.h"
 #include "daemon/reload.h"
+#include "daemon/sets.h"
 #include "daemon/sockets.h"
+#include "daemon/subscribe.h"
 #include "daemon/system_dns.h"
 #include "daemon/workers.h"
 #include "platform/clock.h"
@@ -27,6 +31,7 @@
 #include "platform/sandbox.h"
 
 #define NAMES_WAIT (5 * MF_SEC)
+#define LISTS_WAIT (10 * MF_SEC)
 
 enum { EVENTS = 32, EXIT_OK = 0, EXIT_FAILED = 1, EXIT_USAGE = 2 };
 
@@ -166,7 +171,7 @@ static void reload(struct mf_daemon *d)
 	struct mf_apply_report changes;
 	struct mf_text report = { 0 };
 
-	(void)!mf_reload(d, false, mf_clock_now(), &changes, &report); /* it has told the log */
+	(void)!mf_reload(d, false, &changes, &report); /* it tells the log */
 	mf_text_free(&report);
 }
 
@@ -237,6 +242,10 @@ static mf_nsec tick(struct mf_daemon *d)
 	}
 	next = mf_engine_control(d->engine, now);
 	next = mf_min(next, mf_endpoint_names_tick(d->names, now));
+	mf_lookups_tick(d->lookups);
+	next = mf_min(next, mf_subscriptions_tick(d->subscriptions, now));
+	mf_reload_tick(d);
+	next = mf_min(next, mf_sets_tick(d->sets, now));
 	next = mf_min(next, mf_sockets_tick(d, now));
 	mf_ports_sweep(d);
 	if (d->marks_changed)
@@ -295,7 +304,7 @@ static int load(struct mf_daemon *d)
 {
 	struct mf_config_errors errors = { 0 };
 	struct mf_text text = { 0 };
-	mf_err err = mf_config_load(d->options.profile, &d->config, &errors);
+	mf_err err = mf_load_profile(d, &d->config, &errors);
 
 	if (!err)
 		return EXIT_OK;
@@ -329,6 +338,41 @@ static mf_err open_tls(struct mf_daemon *d, struct mf_errbuf *eb)
 	return mf_tls_context_new(&d->tls, &o, eb);
 }
 
+static void first_sets_are_read(struct mf_daemon *d, mf_err err, const char *said)
+{
+	if (err)
+		mf_log_lines(&d->log, MF_LOG_ERROR, said);
+	d->reload.err = err;
+	d->reload.running = false;
+}
+
+/* Nobody slips past a list that is still being read: there is no way before they all have been. */
+static mf_err read_sets(struct mf_daemon *d, struct mf_errbuf *eb)
+{
+	d->sets = mf_sets_new(d);
+	d->lookups = mf_lookups_new(d);
+	d->bridges = mf_bridges_new(d);
+	d->subscriptions = mf_subscriptions_new(d);
+	if (!d->sets || !d->lookups || !d->bridges || !d->subscriptions)
+		return mf_fail(eb, MF_E_NO_MEMORY, "not enough memory");
+	d->reload.running = true; /* another one has to wait */
+	mf_sets_prepare(d->sets, d->config, first_sets_are_read);
+	while (d->reload.running && !d->stopping) {
+		mf_nsec next = mf_sets_tick(d->sets, mf_clock_now());
+
+		if (d->reload.running)
+			handle_events(d, next);
+	}
+	if (d->stopping)
+		return MF_OK;
+	if (d->reload.err)
+		return mf_fail(
+			eb, d->reload.err,
+			"a domain set is wrong: correct its list, or set `lenient: true` to use "
+			"the lines that are right");
+	return mf_sets_stage(d->sets);
+}
+
 static mf_err start_engine(struct mf_daemon *d, struct mf_errbuf *eb)
 {
 	struct mf_engine_options o = {
@@ -360,9 +404,13 @@ static mf_err start_engine(struct mf_daemon *d, struct mf_errbuf *eb)
 	for (unsigned i = 0; i < d->n_workers && !err; i++)
 		mf_worker_set_direct(mf_engine_worker(d->engine, i), mf_direct_outbound(d, i));
 	if (!err)
+		err = read_sets(d, eb);
+	if (!err)
 		err = mf_engine_apply(d->engine, d->config, mf_clock_now(), &report, eb);
 	if (err)
 		return err;
+	mf_sets_settle(d->sets, true);
+	mf_subscriptions_follow(d->subscriptions);
 	d->control = mf_control_new(d->engine, &control);
 	return d->control ? MF_OK : mf_fail(eb, MF_E_NO_MEMORY, "not enough memory");
 }
@@ -378,6 +426,20 @@ static void wait_for_names(struct mf_daemon *d)
 
 		if (!mf_endpoint_names_pending(d->names) || now >= end)
 			return;
+		handle_events(d, mf_min(next, end));
+	}
+}
+
+/* Lists of which there is no copy yet come in now, through what is up by now; but not for ever. */
+static void wait_for_lists(struct mf_daemon *d)
+{
+	mf_nsec end = mf_clock_now() + LISTS_WAIT;
+
+	while (!d->stopping && mf_clock_now() < end &&
+	       (mf_subscriptions_missing(d->subscriptions) || mf_sets_busy(d->sets) ||
+		d->reload.again || d->reload.running)) {
+		mf_nsec next = tick(d);
+
 		handle_events(d, mf_min(next, end));
 	}
 }
@@ -422,18 +484,24 @@ static mf_err start(struct mf_daemon *d, struct mf_errbuf *eb)
 		err = mf_network_watch(d, eb);
 	}
 	if (!err)
-		err = mf_network_routes(d, eb);
+		err = mf_sockets_serve(d, eb);
+	if (err)
+		return err;
+	mf_sockets_sync_uapi(d);
+	err = drop_privileges(d, eb);
+	if (!err)
+		err = mf_workers_start(d, eb);
+	if (err)
+		return err;
+	wait_for_lists(d);
+	err = mf_network_routes(d, eb);
 	if (!err)
 		err = mf_system_dns_watch(d->system_dns, eb);
-	if (!err)
-		err = mf_sockets_serve(d, eb);
 	if (err)
 		return err;
 	mf_system_dns_follow(d->system_dns);
 	mf_system_dns_settle(d->system_dns);
-	mf_sockets_sync_uapi(d);
-	err = drop_privileges(d, eb);
-	return err ? err : mf_workers_start(d, eb);
+	return MF_OK;
 }
 
 static void announce(struct mf_daemon *d)
@@ -464,13 +532,19 @@ static void stop(struct mf_daemon *d)
 	mf_route_down(d->route);
 	d->route = NULL;
 	mf_workers_stop(d);
+	mf_bridges_close(d->bridges);
 	mf_ports_release(d);
 	mf_direct_release(d);
 	if (d->control)
 		mf_sockets_flush(d);
 	mf_sockets_close(d);
 	mf_control_free(d->control);
+	mf_subscriptions_free(d->subscriptions);
 	mf_engine_free(d->engine);
+	mf_lookups_free(d->lookups);
+	mf_bridges_free(d->bridges);
+	mf_sets_free(d->sets);
+	mf_reload_end(d);
 	mf_dns_sockets_close(d);
 	mf_tls_context_free(d->tls);
 	mf_direct_close(d);

@@ -1,0 +1,51 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * fetch - one GET over a connection that somebody else has made (libcurl). It blocks: whoever calls it has a
+ * thread for that. Where a redirect leads is told, not followed, because another host may have another way.
+ */
+#ifndef MF_DAEMON_FETCH_H
+#define MF_DAEMON_FETCH_H
+
+#include <stdatomic.h>
+
+#include "base/addr.h"
+#include "base/err.h"
+#include "policy/subscription.h"
+
+enum { MF_FETCH_URL_MAX = 2048, MF_FETCH_SHOWN_MAX = 256 };
+
+/* A URL in its parts. */
+struct mf_fetch_place {
+	bool tls;
+	char host[256]; /* without brackets */
+	uint16_t port;
+	char shown[MF_FETCH_SHOWN_MAX]; /* for people: no user, password, query */
+};
+/* MF_E_MALFORMED: no URL, or not of http or https. */
+MF_MUST_CHECK mf_err mf_fetch_place(const char *url, struct mf_fetch_place *out,
+				    struct mf_errbuf *why);
+
+struct mf_fetch {
+	/* In. */
+	const char *url;
+	int fd; /* connected to the host; belongs to the fetch */
+	struct mf_addr addr;
+	const char *ca_file;       /* NULL: the system's */
+	struct mf_copy_facts have; /* what there is: asks for something newer */
+	uint64_t max_bytes;
+	const atomic_bool *stop; /* ends it soon */
+	/* Out. */
+	char *text; /* MF_FETCH_NEW: the list; the caller frees it */
+	size_t n;
+	struct mf_copy_facts facts;       /* of it, but for the time */
+	char moved[MF_FETCH_URL_MAX + 1]; /* MF_FETCH_MOVED: where to */
+};
+
+enum mf_fetch_result { MF_FETCH_NEW, MF_FETCH_SAME, MF_FETCH_MOVED, MF_FETCH_FAILED };
+/* FAILED: `why`. Any thread. */
+enum mf_fetch_result mf_fetch(struct mf_fetch *f, struct mf_errbuf *why);
+
+/* Once in a program's life, before threads. */
+MF_MUST_CHECK mf_err mf_fetch_init(void);
+
+#endif
