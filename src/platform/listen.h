@@ -16,7 +16,7 @@ struct mf_listen_datagram {
 	uint8_t *data;
 	size_t n; /* to receive: how much fits; then: how much came */
 	struct mf_endpoint remote;
-	struct mf_addr local; /* that was asked */
+	struct mf_addr local; /* that was asked, if the socket has more than one; family 0 */
 	uint32_t ifindex;     /* where it came in */
 };
 

@@ -78,7 +78,6 @@ struct mf_group {
  * question lies close together. */
 struct mf_top {
 	mf_nsec halved; /* when counts were halved last */
-	uint32_t n;
 	uint32_t hash[TOP_NAMES], count[TOP_NAMES], rule[TOP_NAMES];
 	char name[TOP_NAMES][MF_LEARNED_NAME_MAX + 1];
 };

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * top - the names asked for most, with a fixed number of counters: a name without one takes over the smallest and its
- * count, so whatever is frequent is there, and its count is never too small (space-saving). Counts are halved
- * every half hour, so that what was frequent yesterday goes.
+ * top - the names asked for most, with a fixed number of counters in sets of a few, as a cache has them: a name without a
+ * counter takes over the smallest of its set, and its count, so that whatever is frequent is there and its count never
+ * too small (space-saving). Counts are halved every half hour, so that what was frequent yesterday goes.
  */
 #include "resolver/state.h"
 
@@ -10,29 +10,26 @@
 
 #define HALVE (1800 * MF_SEC)
 
+enum { WAYS = 8, SETS = TOP_NAMES / WAYS };
+
 static void halve(struct mf_top *t, mf_nsec now)
 {
 	t->halved = now;
-	for (uint32_t i = 0; i < t->n; i++)
+	for (uint32_t i = 0; i < TOP_NAMES; i++)
 		t->count[i] /= 2;
 }
 
+/* The counter of the name, or the one that it may take over. */
 static uint32_t place_of(const struct mf_top *t, uint32_t hash)
 {
-	uint32_t i = 0;
+	uint32_t first = hash % SETS * WAYS, least = first;
 
-	while (i < t->n && t->hash[i] != hash)
-		i++;
-	return i;
-}
-
-static uint32_t smallest(const struct mf_top *t)
-{
-	uint32_t least = 0;
-
-	for (uint32_t i = 1; i < TOP_NAMES; i++)
+	for (uint32_t i = first; i < first + WAYS; i++) {
+		if (t->count[i] && t->hash[i] == hash)
+			return i;
 		if (t->count[i] < t->count[least])
 			least = i;
+	}
 	return least;
 }
 
@@ -43,11 +40,7 @@ void mf_top_note(struct mf_top *t, const char *name, size_t n, uint32_t hash, ui
 
 	if (now >= t->halved + HALVE)
 		halve(t, now);
-	if (i == t->n) {
-		if (t->n < TOP_NAMES)
-			t->n++;
-		else
-			i = smallest(t);
+	if (!t->count[i] || t->hash[i] != hash) {
 		t->hash[i] = hash;
 		n = mf_min(n, MF_LEARNED_NAME_MAX);
 		memcpy(t->name[i], name, n);
@@ -67,12 +60,14 @@ static int by_count(const void *a, const void *b)
 size_t mf_resolver_top(const struct mf_resolver *r, struct mf_dns_top out[MF_DNS_TOP_MAX])
 {
 	const struct mf_top *t = &r->top;
-	size_t n = t->n;
+	size_t n = 0;
 
-	for (size_t i = 0; i < n; i++) {
-		memcpy(out[i].name, t->name[i], sizeof(out[i].name));
-		out[i].count = t->count[i];
-		out[i].rule = t->rule[i];
+	for (uint32_t i = 0; i < TOP_NAMES; i++) {
+		if (!t->count[i])
+			continue;
+		memcpy(out[n].name, t->name[i], sizeof(out[n].name));
+		out[n].count = t->count[i];
+		out[n++].rule = t->rule[i];
 	}
 	qsort(out, n, sizeof(*out), by_count);
 	return n;
