@@ -77,6 +77,59 @@ static enum mf_stream_error direct_for(void *ctx, const struct mf_addr *dst,
 	return dst->b[0] & 1 ? MF_STREAM_E_NONE : MF_STREAM_E_NET_UNREACHABLE;
 }
 
+static const char routes[] = "    - { domain_set: films, to: direct }\n"
+			     "    - { domain_set: ads, to: drop }\n"
+			     "    - { cidr: 0.0.0.0/0, to: direct }\n"
+			     "domain_sets:\n"
+			     "  films: { domains: [films.example, \"full:only.example\"] }\n"
+			     "  ads: { domains: [\"keyword:track\", \"regexp:^ad[0-9]+[.]\"] }\n"
+			     "dns:\n"
+			     "  direct_servers: [192.0.2.53]\n"
+			     "  hosts: { nas.example: 10.0.0.5 }\n";
+
+/* So that there is a learned route to be told of: 192.0.2.1, of two names. */
+static void learn(void)
+{
+	struct mf_learned *t = mf_engine_learned(net.side[0].engine);
+	struct mf_learned_route r = {
+		.addr = mf_addr_ip4((uint8_t[]){ 192, 0, 2, 1 }),
+		.hop = MF_HOP_ID_DIRECT,
+		.until = net.now + 300 * MF_SEC,
+		.name = "www.films.example",
+	};
+
+	MF_ASSERT(!mf_learned_put(t, &r, false, net.now, NULL));
+	MF_ASSERT(mf_learned_shared(t, &r.addr, "other.example"));
+}
+
+/* And a kept answer: www.films.example at 192.0.2.1. */
+static void keep_answer(void)
+{
+	static const uint8_t rr[] = { 0xc0, 12, 0, 1, 0, 1, 0, 0, 1, 44, 0, 4, 192, 0, 2, 1 };
+	struct mf_dns_cache *cache = mf_resolver_cache(mf_engine_resolver(net.side[0].engine));
+	struct mf_dns_entry_note note = { .hop = MF_HOP_ID_DIRECT, .latency_us = 700, .flags = 1 };
+	uint8_t question[600], msg[700];
+	struct mf_dns_query q;
+	struct mf_dns_name name;
+	struct mf_dns_facts f;
+	struct mf_span in = { .p = question };
+	size_t n;
+
+	MF_ASSERT(!mf_dns_name_parse(&name, "www.films.example", 17));
+	in.n = mf_dns_question_write(question, 0, &name, MF_DNS_A, false, false, NULL, false);
+	MF_ASSERT(!mf_dns_query_read(in, &q));
+	n = q.question_end;
+	memcpy(msg, question, n);
+	msg[2] |= 0x80;
+	mf_store_be16(msg + 6, 1);
+	mf_store_be16(msg + 10, 0);
+	memcpy(msg + n, rr, sizeof(rr));
+	in = mf_span(msg, n + sizeof(rr));
+	MF_ASSERT(!mf_dns_facts_read(in, &f) && f.n_addrs == 1);
+	MF_ASSERT(mf_dns_cache_put(cache, &(struct mf_dns_key){ &name, MF_DNS_A, 0 }, in, &f, &note,
+				   0, net.now));
+}
+
 static struct mf_control *open_control(void)
 {
 	struct mf_control_host host = {
@@ -89,10 +142,9 @@ static struct mf_control *open_control(void)
 	};
 
 	if (!net.side[0].engine) {
-		testnet_open(&net, &(struct testnet_options){
-					   .seed = 1,
-					   .routes = "    - { cidr: 0.0.0.0/0, to: direct }\n" });
+		testnet_open(&net, &(struct testnet_options){ .seed = 1, .routes = routes });
 		mf_worker_set_direct(mf_engine_worker(net.side[0].engine, 0), &silent);
+		learn();
 	}
 	return mf_control_new(net.side[0].engine, &host);
 }
@@ -154,6 +206,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 
 	MF_ASSERT(conn);
 	begin_session();
+	keep_answer();
 	for (size_t at = 1; at < size && open; at += step) {
 		open = mf_control_input(conn, data + at, mf_min(step, size - at), net.now);
 		drain(conn, &all);
