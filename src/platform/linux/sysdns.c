@@ -172,8 +172,9 @@ static bool woke(struct mf_sysdns *s)
 
 mf_nsec mf_sysdns_run(struct mf_sysdns *s, mf_nsec now)
 {
-	bool again = woke(s) | mf_resolve1_events(s->resolved);
+	bool again = woke(s);
 
+	again = mf_resolve1_events(s->resolved) || again;
 	watch_bus(s);
 	if (mf_resolvconf_events(s->file) && s->wanted) {
 		if (s->look_at == MF_NEVER)

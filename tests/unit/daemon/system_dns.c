@@ -110,10 +110,10 @@ static void test_any_prefix(void **state)
 static void test_listen_and_hijack(void **state)
 {
 	struct mf_config_dns_listen listen[] = {
-		{ .at = { addr("127.0.0.1"), 5353 } },
-		{ .at = { addr("10.66.0.3"), 5353 }, .in_tunnel = true },
-		{ .at = { addr("0.0.0.0"), 53 } },
-		{ .at = { addr("10.66.0.9"), 53 }, .in_tunnel = true },
+		{ .at = { .addr = addr("127.0.0.1"), .port = 5353 } },
+		{ .at = { .addr = addr("10.66.0.3"), .port = 5353 }, .in_tunnel = true },
+		{ .at = { .addr = addr("0.0.0.0"), .port = 53 } },
+		{ .at = { .addr = addr("10.66.0.9"), .port = 53 }, .in_tunnel = true },
 	};
 	struct mf_config cfg = { .dns = { .listen = listen, .n_listen = 4, .hijack = true } };
 	struct mf_prefix in = prefix("10.66.0.0/24").prefix;
