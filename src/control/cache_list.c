@@ -3,7 +3,7 @@
 
 #include <stdlib.h>
 
-/* Of one portion: places of the cache that are looked at, and room for what is found there. Any entry fits. */
+/* Of one portion: places of the cache that are looked at, and room for the answers found there. */
 enum { PLACES = 256, ROOM = 128 * 1024 };
 
 struct found {
@@ -24,7 +24,7 @@ struct portion {
 };
 static_assert(ROOM >= (int)MF_DNS_MESSAGE_MAX, "or nothing would ever come of a long answer");
 
-/* ---- On the worker --------------------------------------------------------------------------------- */
+/* ---- On the worker --------------------------------------------------------------------------- */
 
 static bool is_wanted(const struct mf_cache_choice *c, const struct mf_dns_name *name)
 {
@@ -64,7 +64,7 @@ static void fill(struct mf_worker *w, void *ctx)
 	p->last = p->place >= end;
 }
 
-/* ---- On the control thread --------------------------------------------------------------------------- */
+/* ---- On the control thread ------------------------------------------------------------------- */
 
 /* The bytes move while they grow: pointers into them are set when all are there. */
 static bool add(struct mf_cache_list *l, const struct found *f)
@@ -155,7 +155,7 @@ void mf_cache_list_free(struct mf_cache_list *l)
 	mf_text_free(&l->bytes);
 }
 
-/* ---- An answer ---------------------------------------------------------------------------------------- */
+/* ---- An answer ------------------------------------------------------------------------------- */
 
 /* The CNAME of `name` in the answer section. */
 static bool follow(struct mf_span msg, struct mf_dns_name *name)

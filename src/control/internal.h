@@ -70,7 +70,8 @@ void mf_report_dns_cache(struct mf_control *c, struct mf_report *r, const struct
 void mf_report_dns_counters(struct mf_control *c, struct mf_report *r, bool all, mf_nsec now);
 /* What `status` says of the DNS server and of learned routes. */
 void mf_report_dns_status(struct mf_control *c, struct mf_report *r, mf_nsec now);
-/* Forgets the kept answers about a name and all below it, or "": all. Returns how many. Learned routes stay. */
+/* Forgets the kept answers about a name and all below it, or "": all. Returns how many. Learned routes
+ * stay. */
 uint32_t mf_dns_cache_forget(struct mf_control *c, const char *host, mf_nsec now);
 
 /* Asks the workers to end the sessions that the request means; returns how many. `missing` gets a line for

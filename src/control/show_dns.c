@@ -10,7 +10,7 @@ enum { TOP_SHOWN = 20 };
 /* Groups and servers of each that there may be. */
 enum { GROUPS = 16, SERVERS = GROUPS * MF_UPSTREAM_SERVERS_MAX };
 
-/* ---- What only the worker knows ---------------------------------------------------------------------- */
+/* ---- What only the worker knows -------------------------------------------------------------- */
 
 struct view {
 	uint32_t n_servers, n_top;
@@ -54,7 +54,7 @@ static const struct mf_resolver_config *config_of(const struct mf_control *c)
 	return mf_engine_snapshot(c->engine)->dns;
 }
 
-/* ---- Servers ------------------------------------------------------------------------------------------ */
+/* ---- Servers --------------------------------------------------------------------------------- */
 
 /* As the profile calls them: vpn_servers, direct_servers, servers. */
 static const char *group_of(const struct mf_resolver_config *cfg, const struct mf_upstream_info *s)
@@ -104,7 +104,7 @@ static void server_table(struct mf_control *c, struct mf_report *r, const struct
 		server_row(c, r, &v->server[i]);
 }
 
-/* ---- Questions by rule, names ---------------------------------------------------------------------- */
+/* ---- Questions by rule, names ---------------------------------------------------------------- */
 
 static void rule_row(struct mf_control *c, struct mf_report *r, uint32_t number, uint32_t hop,
 		     uint64_t n)
@@ -171,7 +171,7 @@ static void top_table(struct mf_control *c, struct mf_report *r, const struct vi
 	}
 }
 
-/* ---- Counters ------------------------------------------------------------------------------------------ */
+/* ---- Counters -------------------------------------------------------------------------------- */
 
 struct counter_walk {
 	struct mf_report *r;
@@ -241,7 +241,7 @@ void mf_report_dns_counters(struct mf_control *c, struct mf_report *r, bool all,
 	free(v);
 }
 
-/* ---- Reports --------------------------------------------------------------------------------------------- */
+/* ---- Reports --------------------------------------------------------------------------------- */
 
 void mf_report_dns(struct mf_control *c, struct mf_report *r, bool all, bool json, mf_nsec now)
 {

@@ -8,7 +8,7 @@
 
 #include <stdio.h>
 
-/* ---- The rules ------------------------------------------------------------------------------------------ */
+/* ---- The rules ------------------------------------------------------------------------------- */
 
 struct question {
 	struct mf_dns_name name;
@@ -78,7 +78,7 @@ static void rule_facts(struct mf_control *c, struct mf_report *r, const char *na
 		      v->also->rule + 1, v->also->set_name, mf_hop_name(c, v->also->hop));
 }
 
-/* ---- Who answers ----------------------------------------------------------------------------------------- */
+/* ---- Who answers ----------------------------------------------------------------------------- */
 
 static const char *block_text(enum mf_block_answer block)
 {
@@ -139,7 +139,7 @@ static void answer_facts(struct mf_control *c, struct mf_report *r, const struct
 			       mf_hop_name(c, w->hop));
 }
 
-/* ---- Its addresses ---------------------------------------------------------------------------------------- */
+/* ---- Its addresses --------------------------------------------------------------------------- */
 
 struct addresses {
 	size_t n;
@@ -231,7 +231,7 @@ static void address_table(struct mf_control *c, struct mf_report *r, const struc
 		address_row(c, r, &a->v[i], now);
 }
 
-/* ---- The whole ---------------------------------------------------------------------------------------------- */
+/* ---- The whole ------------------------------------------------------------------------------- */
 
 /* Kept answers that came in through another interface than the rules say now are asked for anew. */
 static void note_moved(struct mf_control *c, struct mf_report *r, const struct mf_resolver_why *w,

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * What the control protocol says of names: over a whole engine whose DNS server asks made-up servers, outside the
- * tunnel and through a VPN, whose far side is played by hand.
+ * What the control protocol says of names: over a whole engine whose DNS server asks made-up servers, outside
+ * the tunnel and through a VPN, whose far side is played by hand.
  */
 #include "control/control.h"
 
@@ -55,7 +55,7 @@ static enum mf_stream_error direct_for(void *ctx, const struct mf_addr *dst,
 	return MF_STREAM_E_NONE;
 }
 
-/* ---- The far sides --------------------------------------------------------------------------------- */
+/* ---- The far sides --------------------------------------------------------------------------- */
 
 static uint8_t last_byte; /* of the address that servers answer with */
 
@@ -170,7 +170,7 @@ static void query(const char *name, uint16_t type)
 	free(i);
 }
 
-/* ---- Questions to the control protocol ------------------------------------------------------------- */
+/* ---- Questions to the control protocol ------------------------------------------------------- */
 
 static char *talk(const char *request)
 {
@@ -282,7 +282,7 @@ static int close_net(void **state)
 	return 0;
 }
 
-/* ---- Kept answers ------------------------------------------------------------------------------------ */
+/* ---- Kept answers ---------------------------------------------------------------------------- */
 
 static void test_cache(void **state)
 {
@@ -399,7 +399,7 @@ static void test_flush(void **state)
 	json_decref(v);
 }
 
-/* ---- Learned routes ------------------------------------------------------------------------------------ */
+/* ---- Learned routes -------------------------------------------------------------------------- */
 
 static void test_learned_routes(void **state)
 {
@@ -461,7 +461,7 @@ static void test_overridden(void **state)
 	json_decref(v);
 }
 
-/* ---- Why ---------------------------------------------------------------------------------------------- */
+/* ---- Why ------------------------------------------------------------------------------------- */
 
 static void test_why_names(void **state)
 {
@@ -523,7 +523,7 @@ static void test_why_a_name_that_is_kept(void **state)
 	json_decref(v);
 }
 
-/* ---- The server ------------------------------------------------------------------------------------------ */
+/* ---- The server ------------------------------------------------------------------------------ */
 
 static void test_server(void **state)
 {
