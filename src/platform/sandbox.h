@@ -18,7 +18,7 @@ struct mf_sandbox_options {
 	bool net_raw;          /* keep CAP_NET_RAW: ICMP sockets */
 	bool dac_read_search; /* keep CAP_DAC_READ_SEARCH: the profile, or a file that it names, belongs
 	                          to another user than root and is to be read again at SIGHUP */
-	bool files; /* keep CAP_DAC_OVERRIDE and CAP_FOWNER: changes files of anybody */
+	bool files;           /* keep CAP_DAC_OVERRIDE and CAP_FOWNER: changes files of anybody */
 };
 
 /* No core dumps and no ptrace by others of the same user: keys are in our memory. First thing in main. */
