@@ -8,25 +8,31 @@
 
 #include <stdlib.h>
 #include <sys/socket.h>
+#include <sys/un.h>
 #include <unistd.h>
 
 #include "daemon/workers.h"
 #include "nodes/host_port.h"
 #include "platform/socket.h"
 
-enum { BUFFER = 16384 };
+#define COME_WITHIN (30 * MF_SEC)
+
+enum { BUFFER = 16384, BACKLOG = 4 };
 
 struct bridge {
-	struct mf_input in; /* first; the far end of the pair */
+	struct mf_input in; /* first; listens, and then is the user's connection */
 	struct mf_daemon *daemon;
 	struct bridge *next; /* of the main thread's list */
 	struct mf_timer turn;
 	struct mf_stream stream;
 	uint32_t hop;
 	struct mf_endpoint to;
+	mf_nsec until;    /* the user has to come */
+	bool come;        /* the user has connected */
 	bool opened;      /* the far side has answered */
 	bool readable;    /* the socket may have bytes */
 	bool near_end;    /* the user sends no more */
+	bool broken;      /* it cannot be watched */
 	atomic_bool over; /* the main thread may free it */
 	size_t up_n, down_at, down_n;
 	uint8_t up[BUFFER], down[BUFFER];
@@ -73,11 +79,47 @@ static void stream_happened(struct mf_stream *s)
 	soon(MF_CONTAINER_OF(s, struct bridge, stream));
 }
 
+/* Strangers may find the name, too. */
+static bool is_ours(int fd)
+{
+	struct ucred who;
+	socklen_t n = sizeof(who);
+
+	return !getsockopt(fd, SOL_SOCKET, SO_PEERCRED, &who, &n) && who.pid == getpid();
+}
+
 static void socket_happened(struct mf_input *in, uint32_t events)
 {
 	struct bridge *k = (struct bridge *)in;
 
 	k->readable |= (events & (MF_POLL_READ | MF_POLL_END | MF_POLL_ERROR)) != 0;
+	soon(k);
+}
+
+static bool watch(struct bridge *k, int fd)
+{
+	return !mf_input_watch(&k->in, &k->daemon->workers[0], fd,
+			       MF_POLL_READ | MF_POLL_WRITE | MF_POLL_END | MF_POLL_EDGE);
+}
+
+static void user_comes(struct mf_input *in, uint32_t events)
+{
+	struct bridge *k = (struct bridge *)in;
+	int listener = in->fd, fd;
+
+	(void)events;
+	for (;;) {
+		fd = accept4(listener, NULL, NULL, SOCK_CLOEXEC | SOCK_NONBLOCK);
+		if (fd < 0)
+			return;
+		if (is_ours(fd))
+			break;
+		close(fd);
+	}
+	close(listener);
+	k->come = k->readable = true;
+	in->ready = socket_happened;
+	k->broken = !watch(k, fd);
 	soon(k);
 }
 
@@ -144,11 +186,14 @@ static void turn(struct mf_timer *t, void *ctx, mf_nsec now)
 	struct bridge *k = MF_CONTAINER_OF(t, struct bridge, turn);
 	uint32_t ready = k->stream.ready;
 
-	(void)now;
 	k->stream.ready = 0;
 	k->opened |= (ready & MF_STREAM_OPENED) != 0;
 	if (ready & MF_STREAM_FAILED)
 		failed(k, ctx, k->stream.error);
+	else if (k->broken || (!k->come && now >= k->until))
+		drop(k);
+	else if (!k->come)
+		mf_timer_arm(&((struct mf_worker *)ctx)->wheel, t, k->until);
 	else if (k->opened && (!pull(k) || !push(k)))
 		drop(k);
 }
@@ -159,15 +204,17 @@ static void connect_it(struct mf_worker *w, void *ctx)
 	struct mf_outbound *out = mf_host_port_outbound(w, k->hop);
 	struct mf_target to = { .addr = k->to };
 
+	k->until = w->graph.now + COME_WITHIN;
 	k->stream.out = out;
 	k->stream.wake = stream_happened;
 	k->stream.error = MF_STREAM_E_NET_UNREACHABLE;
-	k->in.ready = socket_happened;
+	k->in.ready = user_comes;
 	if (!out || out->ops->stream_open(out, &k->stream, &to))
 		failed(k, w, k->stream.error);
-	else if (mf_input_watch(&k->in, &k->daemon->workers[0], k->in.fd,
-				MF_POLL_READ | MF_POLL_WRITE | MF_POLL_END | MF_POLL_EDGE))
+	else if (!watch(k, k->in.fd))
 		failed(k, w, MF_STREAM_E_NO_RESOURCES);
+	else
+		soon(k);
 }
 
 /* ---- The main thread ------------------------------------------------------------------------------------ */
@@ -187,31 +234,48 @@ static void sweep(struct mf_bridges *b)
 	}
 }
 
-int mf_bridge_open(struct mf_daemon *d, uint32_t hop, const struct mf_endpoint *to)
+/* A listening socket whose name the kernel has chosen; -1: none to be had. */
+static int listen_somewhere(char name[MF_BRIDGE_NAME_MAX])
+{
+	struct sockaddr_un at = { .sun_family = AF_UNIX };
+	socklen_t n = sizeof(at), head = offsetof(struct sockaddr_un, sun_path) + 1;
+	int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
+
+	if (fd >= 0 && !bind(fd, (struct sockaddr *)&at, sizeof(at.sun_family)) &&
+	    !listen(fd, BACKLOG) && !getsockname(fd, (struct sockaddr *)&at, &n) && n > head &&
+	    n - head < MF_BRIDGE_NAME_MAX) {
+		memcpy(name, at.sun_path + 1, n - head);
+		name[n - head] = '\0';
+		return fd;
+	}
+	if (fd >= 0)
+		close(fd);
+	return -1;
+}
+
+bool mf_bridge_open(struct mf_daemon *d, uint32_t hop, const struct mf_endpoint *to,
+		    char name[MF_BRIDGE_NAME_MAX])
 {
 	struct mf_bridges *b = d->bridges;
 	struct mf_order o = { .kind = MF_ORDER_CALL, .call = { .fn = connect_it } };
 	struct bridge *k;
-	int fd[2];
 
 	sweep(b);
 	k = d->workers_run && b->n < MF_BRIDGES_MAX ? calloc(1, sizeof(*k)) : NULL;
-	if (!k || socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, fd)) {
+	if (!k || (k->in.fd = listen_somewhere(name)) < 0) {
 		free(k);
-		return -1;
+		return false;
 	}
 	k->daemon = d;
-	k->in.fd = fd[1];
 	k->hop = hop;
 	k->to = *to;
 	k->turn.fire = turn;
-	k->readable = true;
 	k->next = b->list;
 	b->list = k;
 	b->n++;
 	o.call.ctx = k;
 	mf_engine_order(d->engine, 0, &o);
-	return fd[0];
+	return true;
 }
 
 struct mf_bridges *mf_bridges_new(struct mf_daemon *d)

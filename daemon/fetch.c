@@ -5,7 +5,6 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <strings.h>
-#include <unistd.h>
 
 /* Seconds. */
 enum { CONNECT_TIME = 20, WHOLE_TIME = 900, SLOW_TIME = 30, SLOW_BYTES = 100 };
@@ -69,7 +68,7 @@ struct transfer {
 	struct mf_fetch *fetch;
 	CURL *curl;
 	size_t cap;
-	bool too_long, no_memory, used;
+	bool too_long, no_memory;
 	char error[CURL_ERROR_SIZE];
 };
 
@@ -134,27 +133,6 @@ static int progress(void *ctx, curl_off_t a, curl_off_t b, curl_off_t c, curl_of
 	return atomic_load(t->fetch->stop);
 }
 
-/* The connection that there is, once: another one would take its own way. */
-static curl_socket_t open_socket(void *ctx, curlsocktype purpose, struct curl_sockaddr *addr)
-{
-	struct transfer *t = ctx;
-
-	(void)purpose;
-	(void)addr;
-	if (t->used)
-		return CURL_SOCKET_BAD;
-	t->used = true;
-	return t->fetch->fd;
-}
-
-static int is_connected(void *ctx, curl_socket_t fd, curlsocktype purpose)
-{
-	(void)ctx;
-	(void)fd;
-	(void)purpose;
-	return CURL_SOCKOPT_ALREADY_CONNECTED;
-}
-
 static struct curl_slist *append(struct curl_slist *list, const char *name, const char *value)
 {
 	char line[MF_COPY_TAG_MAX + 32];
@@ -167,19 +145,7 @@ static struct curl_slist *append(struct curl_slist *list, const char *name, cons
 	return longer ? longer : list;
 }
 
-static struct curl_slist *resolve(const struct mf_fetch *f, const struct mf_fetch_place *place)
-{
-	char line[384], addr[MF_ADDR_STRLEN];
-	struct mf_addr literal;
-
-	if (!mf_addr_parse(&literal, place->host))
-		return NULL;
-	snprintf(line, sizeof(line), "%s:%u:%s", place->host, place->port,
-		 mf_addr_format(&f->addr, addr));
-	return curl_slist_append(NULL, line);
-}
-
-static void set_up(struct transfer *t, struct curl_slist *headers, struct curl_slist *addr)
+static void set_up(struct transfer *t, struct curl_slist *headers)
 {
 	struct mf_fetch *f = t->fetch;
 	CURL *c = t->curl;
@@ -188,10 +154,8 @@ static void set_up(struct transfer *t, struct curl_slist *headers, struct curl_s
 	curl_easy_setopt(c, CURLOPT_PROTOCOLS_STR, "http,https");
 	curl_easy_setopt(c, CURLOPT_NOSIGNAL, 1L);
 	curl_easy_setopt(c, CURLOPT_PROXY, "");
-	curl_easy_setopt(c, CURLOPT_RESOLVE, addr);
-	curl_easy_setopt(c, CURLOPT_OPENSOCKETFUNCTION, open_socket);
-	curl_easy_setopt(c, CURLOPT_OPENSOCKETDATA, t);
-	curl_easy_setopt(c, CURLOPT_SOCKOPTFUNCTION, is_connected);
+	/* Where the name in the URL leads has been settled: nothing is resolved here. */
+	curl_easy_setopt(c, CURLOPT_ABSTRACT_UNIX_SOCKET, f->bridge);
 	curl_easy_setopt(c, CURLOPT_HTTPHEADER, headers);
 	curl_easy_setopt(c, CURLOPT_USERAGENT, "mintflow/" MF_VERSION);
 	curl_easy_setopt(c, CURLOPT_ACCEPT_ENCODING, "");
@@ -266,24 +230,18 @@ static enum mf_fetch_result judge(struct transfer *t, struct mf_errbuf *why)
 enum mf_fetch_result mf_fetch(struct mf_fetch *f, struct mf_errbuf *why)
 {
 	struct transfer t = { .fetch = f, .curl = curl_easy_init() };
-	struct curl_slist *headers = append(NULL, "If-None-Match", f->have.etag), *addr = NULL;
-	enum mf_fetch_result result = MF_FETCH_FAILED;
-	struct mf_fetch_place place;
+	struct curl_slist *headers = append(NULL, "If-None-Match", f->have.etag);
+	enum mf_fetch_result result;
 	CURLcode code = CURLE_OUT_OF_MEMORY;
 
 	headers = append(headers, "If-Modified-Since", f->have.modified);
-	if (t.curl && !mf_fetch_place(f->url, &place, why)) {
-		addr = resolve(f, &place);
-		set_up(&t, headers, addr);
+	if (t.curl) {
+		set_up(&t, headers);
 		code = curl_easy_perform(t.curl);
 	}
 	result = code ? failed(&t, code, why) : judge(&t, why);
 	curl_easy_cleanup(t.curl);
-	if (!t.used)
-		close(f->fd);
-	f->fd = -1;
 	curl_slist_free_all(headers);
-	curl_slist_free_all(addr);
 	if (result != MF_FETCH_NEW) {
 		free(f->text);
 		f->text = NULL;

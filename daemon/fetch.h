@@ -1,14 +1,12 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * fetch - one GET over a connection that somebody else has made (libcurl). It blocks: whoever calls it has a
- * thread for that. Where a redirect leads is told, not followed, because another host may have another way.
+ * fetch - one GET (libcurl) over a bridge to the server. It blocks: whoever calls it has a thread for that. Where a redirect leads is told, not followed, because another host may have another way.
  */
 #ifndef MF_DAEMON_FETCH_H
 #define MF_DAEMON_FETCH_H
 
 #include <stdatomic.h>
 
-#include "base/addr.h"
 #include "base/err.h"
 #include "policy/subscription.h"
 
@@ -28,8 +26,7 @@ MF_MUST_CHECK mf_err mf_fetch_place(const char *url, struct mf_fetch_place *out,
 struct mf_fetch {
 	/* In. */
 	const char *url;
-	int fd; /* connected to the host; belongs to the fetch */
-	struct mf_addr addr;
+	const char *bridge;        /* its name (daemon/bridge.h) */
 	const char *ca_file;       /* NULL: the system's */
 	struct mf_copy_facts have; /* what there is: asks for something newer */
 	uint64_t max_bytes;

@@ -151,8 +151,8 @@ static void tell(const struct mf_sets *s, const struct mf_set *set)
 	if (set->left_out)
 		mf_logf(log, MF_LOG_WARN, "domain set %s: %u wrong line%s left out", set->name,
 			set->left_out, set->left_out == 1 ? " is" : "s are");
-	mf_logf(log, MF_LOG_INFO, "domain set %s: %zu name%s in %zu KiB, read in %llu ms", set->name,
-		set->count, set->count == 1 ? "" : "s", (set->bytes + 1023) >> 10, ms);
+	mf_logf(log, MF_LOG_INFO, "domain set %s: %zu name%s in %zu KiB, read in %llu ms",
+		set->name, set->count, set->count == 1 ? "" : "s", (set->bytes + 1023) >> 10, ms);
 }
 
 /* ---- Watching ------------------------------------------------------------------------------------------- */

@@ -44,7 +44,7 @@ struct sub {
 	atomic_bool done, stop;
 	/* The thread's. */
 	struct mf_fetch fetch;
-	char *ca_file, *profile;
+	char *ca_file, *profile, bridge[MF_BRIDGE_NAME_MAX];
 	enum mf_fetch_result result;
 	mf_err verdict; /* of a new list */
 	struct mf_errbuf why;
@@ -285,7 +285,7 @@ static void begin(struct sub *k, const struct mf_addr *addr)
 		k->hop = MF_HOP_ID_DIRECT;
 	k->fetch = (struct mf_fetch){
 		.url = k->at,
-		.addr = *addr,
+		.bridge = k->bridge,
 		.max_bytes = k->max_bytes,
 		.stop = &k->stop,
 	};
@@ -297,18 +297,15 @@ static void begin(struct sub *k, const struct mf_addr *addr)
 		return;
 	}
 	k->fetch.ca_file = k->ca_file;
-	k->fetch.fd = mf_bridge_open(d, k->hop, &to);
-	if (k->fetch.fd < 0) {
+	if (!mf_bridge_open(d, k->hop, &to, k->bridge)) {
 		failed(k, "no connection can be made now");
 		return;
 	}
 	atomic_store(&k->done, false);
 	k->state = FETCHING;
 	k->thread = mf_thread_start("mf-list", -1, run, k);
-	if (k->thread)
-		return;
-	close(k->fetch.fd);
-	failed(k, "no thread can be started now");
+	if (!k->thread)
+		failed(k, "no thread can be started now");
 }
 
 static struct sub *asking(const struct mf_subscriptions *s, uint64_t id, const char *name)

@@ -190,7 +190,13 @@ def yaml(value, indent=0):
     return out
 
 
+class Plain(str):
+    """Written without quotes: a time, a size."""
+
+
 def scalar(v):
+    if isinstance(v, Plain):
+        return str(v)
     if isinstance(v, bool):
         return "true" if v else "false"
     if isinstance(v, (int, float)):
