@@ -99,7 +99,7 @@ struct mf_daemon {
 	struct mf_conn *conns;
 	unsigned n_conns;
 
-	struct mf_endpoint_names *names; /* names.c */
+	struct mf_endpoint_names *names;  /* names.c */
 	struct mf_system_dns *system_dns; /* NULL: there is no keeper */
 	struct mf_grave *graves;
 

@@ -299,11 +299,11 @@ static void failed(struct mf_question *q, const struct mf_upstream_result *res)
 			"dns: %s: no answer through %s: %s", mf_dns_name_format(&q->name, name),
 			r->port.hop_name(r->port.ctx, r->group[q->group].hop),
 			mf_transport_error_text(res->err));
-	note_failure(q);
 	if (!mf_question_serve_stale(q))
 		mf_question_fail(q, MF_DNS_SERVFAIL,
 				 res->err == MF_TRANSPORT_UNREACHABLE ? MF_DNS_EDE_NETWORK
 								      : MF_DNS_EDE_NO_REACHABLE);
+	note_failure(q);
 }
 
 static struct mf_dns_entry_note note_of(const struct mf_question *q,

@@ -124,7 +124,7 @@ struct mf_dns_cache *mf_resolver_cache(struct mf_resolver *r);
 /* Where a question for this name would go. */
 struct mf_resolver_why {
 	struct mf_name_verdict verdict;
-	bool local; /* answered from dns.hosts or as a special name */
+	bool local;                     /* answered from dns.hosts or as a special name */
 	const struct mf_dns_host *host; /* the line of dns.hosts, NULL: none */
 	bool blocked;
 	uint32_t hop;      /* of the name's rule, or the fallback's */
