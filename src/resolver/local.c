@@ -124,14 +124,48 @@ bool mf_local_may_be_private(const struct mf_resolver *r, const struct mf_dns_na
 	return is_site_name(name);
 }
 
+static unsigned count_labels(const struct mf_dns_name *name)
+{
+	unsigned n = 0;
+
+	for (size_t at = 0; name->b[at]; at += name->b[at] + 1u)
+		n++;
+	return n;
+}
+
+/* Is this a name in in-addr.arpa or ip6.arpa (`zone`, whose addresses have `labels` labels) of a private network?
+ * What it leaves out of the address counts as 0, and labels in front that belong to none, as those of DNS service
+ * discovery (RFC 6763 11), do not count. */
+static bool is_private_in(const struct mf_dns_name *name, const char *zone, unsigned labels)
+{
+	unsigned left = below(name, zone) ? count_labels(name) - 2 : 0;
+
+	for (size_t at = 0; left; at += name->b[at] + 1u, left--) {
+		size_t gap = left < labels ? 2 * (labels - left) : 0;
+		struct mf_dns_name full = { 0 };
+		struct mf_addr a;
+
+		if (gap + name->n - at > sizeof(full.b))
+			continue;
+		for (size_t i = 0; i < gap; i += 2) {
+			full.b[i] = 1;
+			full.b[i + 1] = '0';
+		}
+		memcpy(full.b + gap, name->b + at, name->n - at);
+		full.n = (uint8_t)(gap + name->n - at);
+		if (mf_dns_name_unreverse(&full, &a))
+			return mf_addr_is_private(&a);
+	}
+	return false;
+}
+
 /* Public servers know nothing of private addresses, and need not hear of them (RFC 6303). */
-static bool is_private_reverse(const struct mf_resolver *r, const struct mf_dns_query *q,
-			       struct mf_addr *a)
+static bool is_private_reverse(const struct mf_resolver *r, const struct mf_dns_query *q)
 {
 	const struct mf_resolver_config *cfg = r->cfg;
 	struct mf_name_route route;
 
-	if (!mf_dns_name_unreverse(&q->name, a) || !mf_addr_is_private(a))
+	if (!is_private_in(&q->name, "in-addr.arpa", 4) && !is_private_in(&q->name, "ip6.arpa", 32))
 		return false;
 	mf_resolver_route(r, &q->name, &route);
 	if (route.rule)
@@ -199,7 +233,7 @@ size_t mf_local_answer(struct mf_resolver *r, struct mf_span msg, const struct m
 	s = find_special(&q->name);
 	if (s)
 		return special_answer(&p, s->what);
-	if (q->type == MF_DNS_PTR && is_private_reverse(r, q, &a))
+	if (is_private_reverse(r, q))
 		return empty(&p, MF_DNS_NXDOMAIN);
 	return 0;
 }
