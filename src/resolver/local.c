@@ -163,8 +163,13 @@ static bool is_private_in(const struct mf_dns_name *name, const char *zone, unsi
 static bool is_private_reverse(const struct mf_resolver *r, const struct mf_dns_query *q)
 {
 	const struct mf_resolver_config *cfg = r->cfg;
+	static const uint8_t arpa[] = { 4, 'a', 'r', 'p', 'a', 0 };
 	struct mf_name_route route;
 
+	/* Most names are decided here. */
+	if (q->name.n < sizeof(arpa) ||
+	    memcmp(q->name.b + q->name.n - sizeof(arpa), arpa, sizeof(arpa)) != 0)
+		return false;
 	if (!is_private_in(&q->name, "in-addr.arpa", 4) && !is_private_in(&q->name, "ip6.arpa", 32))
 		return false;
 	mf_resolver_route(r, &q->name, &route);
