@@ -485,7 +485,9 @@ class Pinger:
 class Capture:
     def __init__(self, host, dev, expr, name):
         self.path = host.lab.path(name or f"{host.name}-{dev}-{host.lab.serial()}.pcap")
-        argv = ["tcpdump", "-i", dev, "-n", "-U", "--immediate-mode", "-Z", "root", "-w", self.path]
+        # Of a size that holds a super-packet, and so many that a busy machine loses none.
+        argv = ["tcpdump", "-i", dev, "-n", "-U", "--immediate-mode", "-s", "66000", "-B", "16384",
+                "-Z", "root", "-w", self.path]
         self.proc = host.popen(argv + (shlex.split(expr) if expr else []), "tcpdump")
         wait_for("tcpdump", lambda: "listening on" in self.proc.log())
 
@@ -493,6 +495,10 @@ class Capture:
         time.sleep(0.2)
         self.proc.stop(sig=signal.SIGINT)
         return self.path
+
+    def lost(self):
+        """Packets that it has not seen; after stop()."""
+        return int(re.search(r"(\d+) packets dropped by kernel", self.proc.log()).group(1))
 
     def packets(self):
         """Stop, and read with scapy."""
