@@ -45,6 +45,8 @@ static mf_err reload(void *ctx, bool drop_sessions, mf_nsec now, struct mf_apply
 {
 	(void)ctx;
 	(void)now;
+	if (reloads < 0) /* it takes a while */
+		return MF_E_AGAIN;
 	changes->sessions_kept = 7;
 	changes->sessions_moved = drop_sessions ? 0 : 2;
 	changes->sessions_closed = drop_sessions ? 2 : 0;
@@ -498,6 +500,59 @@ static void test_reload(void **state)
 	json_decref(v);
 }
 
+static size_t lines_from(struct mf_control_conn *conn, char *out, size_t cap)
+{
+	struct mf_text got = { 0 };
+	size_t n = 0;
+
+	drain(conn, &got);
+	snprintf(out, cap, "%s", got.s ? got.s : "");
+	for (const char *p = out; (p = strchr(p, '\n')); p++)
+		n++;
+	mf_text_free(&got);
+	return n;
+}
+
+/* Whoever asks for a reload that takes a while hears of its end, then of what it asked next; the others do not
+ * wait, and one may go away meanwhile. */
+static void test_reload_later(void **state)
+{
+	static const char reload_then_stop[] = "{\"cmd\":\"reload\"}\n{\"cmd\":\"stop\"}\n";
+	struct mf_apply_report changes = { .routes = 3 };
+	struct mf_control_conn *conn[3];
+	char text[512];
+
+	(void)state;
+	reloads = -1;
+	for (int i = 0; i < 3; i++) {
+		conn[i] = mf_control_open(control);
+		assert_non_null(conn[i]);
+		assert_true(mf_control_input(conn[i], reload_then_stop,
+					     sizeof(reload_then_stop) - 1, net.now));
+		assert_int_equal(mf_control_output(conn[i]).n, 0);
+		assert_true(mf_control_wants(conn[i]));
+	}
+	json_decref(ask("{\"cmd\":\"status\",\"json\":true}\n"));
+	assert_int_equal(stops, 0);
+	mf_control_close(conn[1]);
+	mf_control_reloaded(control, MF_OK, &changes, "all good\n");
+	for (int i = 0; i < 3; i += 2) {
+		assert_int_equal(lines_from(conn[i], text, sizeof(text)), 3);
+		assert_string_equal(text,
+				    "{\"text\":\"all good\\n\"}\n{\"ok\":true}\n{\"ok\":true}\n");
+		mf_control_close(conn[i]);
+	}
+	assert_int_equal(stops, 2);
+	/* Nobody waits any more. */
+	mf_control_reloaded(control, MF_E_MALFORMED, &changes, "no\n");
+	conn[0] = mf_control_open(control);
+	assert_true(mf_control_input(conn[0], reload_then_stop, 17, net.now));
+	mf_control_reloaded(control, MF_E_MALFORMED, &changes, "p.yaml:1:1: error: no\n");
+	assert_int_equal(lines_from(conn[0], text, sizeof(text)), 1);
+	assert_string_equal(text, "{\"error\":\"p.yaml:1:1: error: no\\n\"}\n");
+	mf_control_close(conn[0]);
+}
+
 static void test_no_key_in_any_answer(void **state)
 {
 	static const char *const secrets[] = {
@@ -797,6 +852,7 @@ int main(void)
 		NET(test_why_outside),
 		NET(test_no_dns),
 		NET(test_reload),
+		NET(test_reload_later),
 		NET(test_no_key_in_any_answer),
 		NET(test_many_requests_in_pieces),
 		NET(test_too_long_a_request),
