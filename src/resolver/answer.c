@@ -1,12 +1,13 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * answer - what becomes of what an upstream says: checked, stripped, kept, learned, and handed to all who wait.
+ * answer - what becomes of what an upstream says: checked, stripped, kept, learned, and handed to
+ * all who wait.
  */
 #include "resolver/state.h"
 
 #include <stdio.h>
 
-/* ---- Learned routes -------------------------------------------------------------------------------- */
+/* ---- Learned routes -------------------------------------------------------------------------- */
 
 static void conflict(struct mf_resolver *r, const struct mf_addr *a, const char *name,
 		     const char *winner)
@@ -15,9 +16,8 @@ static void conflict(struct mf_resolver *r, const struct mf_addr *a, const char 
 
 	mf_logf_limited(&r->port.log, &r->conflict_limit, r->now, MF_LOG_INFO,
 			"dns: %s is an address of %s and of %s, which have different routes: the "
-			"route that "
-			"comes first in the profile is taken for packets; sessions that show a "
-			"name go its way",
+			"route that comes first in the profile is taken for packets; sessions that "
+			"show a name go its way",
 			mf_addr_format(a, text), name, winner);
 }
 
@@ -39,11 +39,17 @@ static void learn_one(struct mf_resolver *r, const struct mf_addr *a,
 		conflict(r, a, route->text, winner ? winner : "another name");
 }
 
+/* For ttl seconds at least. */
 static void learn(struct mf_resolver *r, const struct mf_dns_facts *f,
 		  const struct mf_name_route *route, uint32_t ttl)
 {
 	mf_nsec until = r->now + mf_max(ttl, r->cfg->learned_ttl_min) * MF_SEC;
 
+	/* Who looks after their end may be waiting for a later one, or for none. */
+	if (route->rule && f->n_addrs && until < r->learned_next) {
+		r->learned_next = until;
+		r->port.wake(r->port.ctx);
+	}
 	for (uint16_t i = 0; i < f->n_addrs; i++) {
 		if (route->rule)
 			learn_one(r, &f->addr[i], route, until);
@@ -52,24 +58,16 @@ static void learn(struct mf_resolver *r, const struct mf_dns_facts *f,
 	}
 }
 
-/* The text of a name as learned routes keep it ends with a NUL. */
-static void terminate(struct mf_name_route *route)
-{
-	route->text[mf_min(route->n, sizeof(route->text) - 1)] = '\0';
-}
-
 void mf_answer_learn(struct mf_resolver *r, struct mf_span msg, const struct mf_name_route *route,
 		     uint32_t ttl)
 {
-	struct mf_name_route named = *route;
 	struct mf_dns_facts f;
 
-	terminate(&named);
 	if (!mf_dns_facts_read(msg, &f))
-		learn(r, &f, &named, ttl);
+		learn(r, &f, route, ttl);
 }
 
-/* ---- What must not be in an answer ----------------------------------------------------------------- */
+/* ---- What must not be in an answer ----------------------------------------------------------- */
 
 struct sieve {
 	const struct mf_dns_facts *only; /* these addresses and no others; NULL: all */
@@ -100,8 +98,8 @@ static bool keep(void *ctx, const struct mf_addr *a)
 	return !s->only || is_among(s->only, a);
 }
 
-/* Rebinding protection is for what public servers say outside of every VPN: a name that is routed to a VPN is there
- * to be looked up inside. */
+/* Rebinding protection is for what public servers say outside of every VPN: a name that is
+ * routed to a VPN is there to be looked up inside. */
 static bool guards(const struct mf_resolver *r, const struct mf_question *q)
 {
 	return r->cfg->rebind_protection && r->group[q->group].hop == r->cfg->direct_hop &&
@@ -118,13 +116,14 @@ static void tell_rebound(struct mf_resolver *r, const struct mf_dns_name *name)
 			mf_dns_name_format(name, text));
 }
 
-/* The answer without them, in r->work if anything had to go; n 0: malformed. An address that is not learned must
- * not reach a client whose name has a route: of more than fit the facts the rest goes. */
+/* The answer without them, in r->work if anything had to go; n 0: malformed. An address that is
+ * not learned must not reach a client whose name has a rule: of more than fit the facts the rest
+ * goes. */
 static struct mf_span sift(struct mf_question *q, struct mf_span answer, struct mf_dns_facts *f)
 {
 	struct mf_resolver *r = q->resolver;
 	struct sieve s = {
-		.only = f->n_addrs == MF_DNS_ADDRS_MAX ? f : NULL,
+		.only = q->rule != UINT32_MAX && f->n_addrs == MF_DNS_ADDRS_MAX ? f : NULL,
 		.no_private = guards(r, q),
 		.no_ip6 = q->hop < r->cfg->n_hops && r->cfg->strip_aaaa_hops[q->hop],
 	};
@@ -149,7 +148,7 @@ static struct mf_span sift(struct mf_question *q, struct mf_span answer, struct 
 	return sifted;
 }
 
-/* ---- Handing out ----------------------------------------------------------------------------------- */
+/* ---- Handing out ----------------------------------------------------------------------------- */
 
 void mf_query_log(struct mf_resolver *r, const struct mf_dns_client *c,
 		  const struct mf_dns_name *name, uint16_t type, const struct mf_name_route *route,
@@ -166,20 +165,20 @@ void mf_query_log(struct mf_resolver *r, const struct mf_dns_client *c,
 		route ? r->port.hop_name(r->port.ctx, route->hop) : "here", rule);
 }
 
-static void found(struct mf_resolver *r, struct mf_waiter *w, const struct mf_dns_facts *f)
+void mf_lookup_found(struct mf_resolver *r, struct mf_lookup *l, const struct mf_dns_facts *f)
 {
-	struct mf_lookup *l = w->lookup;
-	mf_resolver_found *done = l->done;
+	struct mf_lookup ended;
 
 	for (uint16_t i = 0; f && i < f->n_addrs && l->n < MF_ARRAY_LEN(l->addr); i++)
 		l->addr[l->n++] = f->addr[i];
 	if (--l->pending)
 		return;
-	l->done = NULL;
-	done(l->ctx, l->addr, l->n, r->now);
+	ended = *l;
+	l->done = NULL; /* its place may be taken by the next one, which begins here */
+	ended.done(ended.ctx, ended.addr, ended.n, r->now);
 }
 
-static size_t cap_of(const struct mf_waiter *w)
+size_t mf_waiter_cap(const struct mf_waiter *w)
 {
 	return w->client.stream ? MF_DNS_MESSAGE_MAX : mf_min(w->query.udp_size, MF_DNS_UDP_MAX);
 }
@@ -215,9 +214,9 @@ static void hand_out(struct mf_question *q, const struct mf_dns_kept *k,
 
 		next = w->next;
 		if (w->lookup) {
-			found(r, w, f);
+			mf_lookup_found(r, w->lookup, f);
 		} else {
-			n = mf_dns_reply_kept(r->out, cap_of(w), msg, &w->query,
+			n = mf_dns_reply_kept(r->out, mf_waiter_cap(w), msg, &w->query,
 					      (struct mf_span){ k->msg, k->n }, k->ttl_at,
 					      k->n_ttls, 0, fixed_ttl, ede);
 			log_answer(q, w, how, f->rcode);
@@ -227,7 +226,8 @@ static void hand_out(struct mf_question *q, const struct mf_dns_kept *k,
 	}
 }
 
-void mf_question_fail(struct mf_question *q, unsigned rcode, int ede)
+/* Everybody who waits gets this error. */
+static void fail(struct mf_question *q, unsigned rcode, int ede)
 {
 	struct mf_resolver *r = q->resolver;
 	struct mf_waiter *w = mf_question_waiters(q), *next;
@@ -235,15 +235,30 @@ void mf_question_fail(struct mf_question *q, unsigned rcode, int ede)
 	for (; w; w = next) {
 		next = w->next;
 		if (w->lookup) {
-			found(r, w, NULL);
+			mf_lookup_found(r, w->lookup, NULL);
 		} else {
 			log_answer(q, w, "failed", rcode);
 			hand(r, w, r->out,
-			     mf_dns_reply_empty(r->out, cap_of(w), (struct mf_span){ w->msg, w->n },
-						&w->query, rcode, ede, 0));
+			     mf_dns_reply_empty(r->out, mf_waiter_cap(w),
+						(struct mf_span){ w->msg, w->n }, &w->query, rcode,
+						ede, 0));
 		}
 		mf_waiter_free(r, w);
 	}
+}
+
+/* 0: it was kept over a restart, and nobody knows: it is taken for right. */
+bool mf_note_fits(struct mf_dns_entry_note *note, uint32_t hop)
+{
+	if (!note->hop)
+		note->hop = hop;
+	return note->hop == hop;
+}
+
+/* Anything else is a failure (RFC 8767 5). */
+static bool is_success(unsigned rcode)
+{
+	return rcode == MF_DNS_NOERROR || rcode == MF_DNS_NXDOMAIN;
 }
 
 bool mf_question_serve_stale(struct mf_question *q)
@@ -256,20 +271,27 @@ bool mf_question_serve_stale(struct mf_question *q)
 	struct mf_name_route route;
 
 	if (!q->waiters || q->uncached || !mf_dns_cache_get(r->cache, &key, r->now, &hit) ||
-	    hit.note->hop != q->hop || mf_dns_facts_read(hit.msg, &f) ||
-	    mf_dns_keep(&k, r->kept, hit.msg, 0, UINT32_MAX))
+	    !mf_note_fits(hit.note, q->hop) || !is_success(hit.rcode) ||
+	    mf_dns_facts_read(hit.msg, &f) || mf_dns_keep(&k, r->kept, hit.msg, 0, UINT32_MAX))
 		return false;
+	q->answered_stale = true;
 	mf_resolver_route(r, &q->name, &route);
-	mf_answer_learn(r, hit.msg, &route, STALE_TTL);
+	learn(r, &f, &route, STALE_TTL);
 	for (struct mf_waiter *w = q->waiters; w; w = w->next)
 		mf_count(&r->count.stale, 1);
 	hand_out(q, &k, &f, STALE_TTL, MF_DNS_EDE_STALE, "stale");
 	return true;
 }
 
-/* ---- An upstream has answered, or will not ---------------------------------------------------------- */
+/* ---- An upstream has answered, or will not --------------------------------------------------- */
 
-/* So that the servers are left alone for a moment, and an answer that has ended is served meanwhile. */
+/* For how long the servers are left alone after a failure: longer if there is an answer that has
+ * ended, which is served meanwhile. */
+static uint32_t pause_of(const struct mf_question *q)
+{
+	return q->answered_stale ? STALE_TTL : FAILED_TTL;
+}
+
 static void note_failure(struct mf_question *q)
 {
 	struct mf_resolver *r = q->resolver;
@@ -286,7 +308,7 @@ static void note_failure(struct mf_question *q)
 	msg.n = mf_dns_reply_empty(r->work, sizeof(r->work), msg, &query, MF_DNS_SERVFAIL,
 				   MF_DNS_EDE_NONE, 0);
 	msg.p = r->work;
-	(void)mf_dns_cache_put(r->cache, &key, msg, &f, &note, FAILED_TTL, r->now);
+	(void)mf_dns_cache_put(r->cache, &key, msg, &f, &note, pause_of(q), r->now);
 }
 
 static void failed(struct mf_question *q, const struct mf_upstream_result *res)
@@ -299,11 +321,11 @@ static void failed(struct mf_question *q, const struct mf_upstream_result *res)
 			"dns: %s: no answer through %s: %s", mf_dns_name_format(&q->name, name),
 			r->port.hop_name(r->port.ctx, r->group[q->group].hop),
 			mf_transport_error_text(res->err));
-	if (!mf_question_serve_stale(q))
-		mf_question_fail(q, MF_DNS_SERVFAIL,
-				 res->err == MF_TRANSPORT_UNREACHABLE ? MF_DNS_EDE_NETWORK
-								      : MF_DNS_EDE_NO_REACHABLE);
+	if (mf_question_serve_stale(q))
+		return;
 	note_failure(q);
+	fail(q, MF_DNS_SERVFAIL,
+	     res->err == MF_TRANSPORT_UNREACHABLE ? MF_DNS_EDE_NETWORK : MF_DNS_EDE_NO_REACHABLE);
 }
 
 static struct mf_dns_entry_note note_of(const struct mf_question *q,
@@ -330,46 +352,51 @@ static void answered(struct mf_question *q, struct mf_span answer, const struct 
 	struct mf_dns_kept k;
 	mf_err err;
 
-	mf_resolver_route(r, &q->name, &route);
-	terminate(&route);
-	/* Before anybody hears of the addresses. */
+	/* Before anybody hears of the addresses, and for as long as we let anybody believe in
+	 * them. */
 	if (!q->uncached) {
-		learn(r, f, &route, f->ttl);
+		mf_resolver_route(r, &q->name, &route);
+		learn(r, f, &route, (uint32_t)mf_max(f->ttl, limits->ttl_min));
 		(void)mf_dns_cache_put(r->cache, &key, answer, f, &note,
-				       f->cacheable ? 0 : FAILED_TTL, r->now);
+				       f->cacheable ? 0 : pause_of(q), r->now);
 	}
 	err = mf_dns_keep(&k, r->kept, answer, limits->ttl_min, limits->ttl_max);
 	if (err == MF_E_RANGE)
-		k.n_ttls = 0; /* too many to count down, which an answer that has just come need not be */
+		k.n_ttls = 0; /* too many to count down, which a new answer needs not */
 	if (err && err != MF_E_RANGE)
-		mf_question_fail(q, MF_DNS_SERVFAIL, MF_DNS_EDE_NONE);
+		fail(q, MF_DNS_SERVFAIL, MF_DNS_EDE_NONE);
 	else
 		hand_out(q, &k, f, 0, MF_DNS_EDE_NONE, "asked");
+}
+
+static void take(struct mf_question *q, const struct mf_upstream_result *res)
+{
+	struct mf_resolver *r = q->resolver;
+	struct mf_upstream_result broken = *res;
+	struct mf_span answer = { 0 };
+	struct mf_dns_facts f;
+
+	broken.err = MF_TRANSPORT_BROKEN;
+	if (!mf_dns_facts_read(res->answer, &f))
+		answer = sift(q, res->answer, &f);
+	if (!answer.n)
+		failed(q, &broken);
+	else if (!is_success(f.rcode) && mf_question_serve_stale(q))
+		mf_count(&r->count.failed, 1);
+	else
+		answered(q, answer, &f, res);
 }
 
 void mf_question_done(void *ctx, const struct mf_upstream_result *res, mf_nsec now)
 {
 	struct mf_question *q = ctx;
-	struct mf_resolver *r = q->resolver;
-	struct mf_upstream_result broken = *res;
-	struct mf_dns_facts f;
-	struct mf_span answer;
 
-	r->now = now;
+	q->resolver->now = now;
 	q->ask = NULL;
-	broken.err = MF_TRANSPORT_BROKEN;
-	if (res->err) {
+	mf_question_close(q);
+	if (res->err)
 		failed(q, res);
-	} else if (mf_dns_facts_read(res->answer, &f)) {
-		failed(q, &broken);
-	} else {
-		answer = sift(q, res->answer, &f);
-		if (!answer.n)
-			failed(q, &broken);
-		else if (f.rcode == MF_DNS_SERVFAIL && mf_question_serve_stale(q))
-			mf_count(&r->count.failed, 1);
-		else
-			answered(q, answer, &f, res);
-	}
+	else
+		take(q, res);
 	mf_question_free(q);
 }

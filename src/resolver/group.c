@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * group - who can be asked: the direct servers outside the tunnel, and the VPN servers once for each interface to which
- * names are routed.
+ * group - who can be asked: the direct servers outside the tunnel, and the VPN servers once for
+ * each interface to which names are routed.
  */
 #include "resolver/state.h"
 
@@ -45,8 +45,10 @@ static mf_err open_group(struct mf_resolver *r, uint32_t hop)
 	};
 	struct mf_group *g = &r->group[r->n_groups];
 
-	if (!u.n || r->n_groups == GROUPS_MAX || mf_group_of(r, hop))
+	if (!u.n || mf_group_of(r, hop))
 		return MF_OK;
+	if (r->n_groups == GROUPS_MAX)
+		return MF_E_FULL;
 	*g = (struct mf_group){ .resolver = r, .hop = hop, .server = u.server, .n = u.n };
 	g->upstream = mf_upstream_new(&env, &u, QUESTIONS);
 	if (!g->upstream)
@@ -73,8 +75,19 @@ mf_err mf_groups_open(struct mf_resolver *r)
 	return err;
 }
 
+static void nobody(void *ctx, const struct mf_addr *addr, size_t n, mf_nsec now)
+{
+	(void)ctx, (void)addr, (void)n, (void)now;
+}
+
+static void found(void *ctx, const struct mf_addr *addr, size_t n, mf_nsec now);
+
 void mf_groups_close(struct mf_resolver *r)
 {
+	/* Who looked up a server's name is gone, and may come back as another. */
+	for (unsigned i = 0; i < LOOKUPS; i++)
+		if (r->lookup[i].done == found)
+			r->lookup[i].done = nobody;
 	for (unsigned i = 0; i < r->n_groups; i++) {
 		mf_transport_counters_add(&r->closed, mf_upstream_counters(r->group[i].upstream));
 		mf_upstream_free(r->group[i].upstream);
@@ -85,6 +98,14 @@ void mf_groups_close(struct mf_resolver *r)
 		q->ask = NULL;
 }
 
+void mf_groups_reset(struct mf_resolver *r, mf_nsec now)
+{
+	for (unsigned i = 0; i < r->n_groups; i++) {
+		memset(r->group[i].retry_at, 0, sizeof(r->group[i].retry_at));
+		mf_upstream_reset(r->group[i].upstream, now);
+	}
+}
+
 struct mf_group *mf_group_of(struct mf_resolver *r, uint32_t hop)
 {
 	for (unsigned i = 0; i < r->n_groups; i++)
@@ -93,28 +114,24 @@ struct mf_group *mf_group_of(struct mf_resolver *r, uint32_t hop)
 	return NULL;
 }
 
-/* ---- Servers that are known by name ---------------------------------------------------------------- */
+/* ---- Servers that are known by name ---------------------------------------------------------- */
 
 static void found(void *ctx, const struct mf_addr *addr, size_t n, mf_nsec now)
 {
 	struct mf_group *g = ctx;
+	unsigned server = g->waits_for - 1u;
 	struct mf_endpoint e[MF_DNS_BOOTSTRAP_MAX];
 	const char *name;
-	unsigned server;
 	uint16_t port;
 
-	g->retry_at = now + NAME_RETRY;
-	if (!g->waits_for || !mf_upstream_needs(g->upstream, &server, &name, &port) ||
-	    server != g->waits_for - 1u) {
-		g->waits_for = 0;
-		return;
-	}
 	g->waits_for = 0;
+	g->retry_at[server] = now + NAME_RETRY;
+	if (!n || !mf_upstream_needs(g->upstream, server, &name, &port))
+		return;
 	n = mf_min(n, MF_DNS_BOOTSTRAP_MAX);
 	for (size_t i = 0; i < n; i++)
 		e[i] = (struct mf_endpoint){ .addr = addr[i], .port = port };
-	if (n)
-		mf_upstream_set_addrs(g->upstream, server, e, n);
+	mf_upstream_set_addrs(g->upstream, server, e, n);
 }
 
 static bool has_addresses(const struct mf_group *g)
@@ -125,22 +142,22 @@ static bool has_addresses(const struct mf_group *g)
 	return false;
 }
 
-/* A server's name is asked of its own group if that has a server with an address, else of the direct servers. */
+/* One server after the other. A name is asked of its own group if that has a server with an
+ * address, else of the direct servers. */
 static void look_up(struct mf_group *g, mf_nsec now)
 {
 	struct mf_resolver *r = g->resolver;
 	uint32_t hop = has_addresses(g) ? g->hop : r->cfg->direct_hop;
 	const char *name;
-	unsigned server;
 	uint16_t port;
 
-	if (g->waits_for || now < g->retry_at ||
-	    !mf_upstream_needs(g->upstream, &server, &name, &port))
-		return;
-	g->waits_for = (uint8_t)(server + 1);
-	if (mf_resolver_lookup(r, name, hop, found, g, now)) {
-		g->waits_for = 0;
-		g->retry_at = now + NAME_RETRY;
+	for (unsigned i = 0; i < g->n && !g->waits_for; i++) {
+		if (now < g->retry_at[i] || !mf_upstream_needs(g->upstream, i, &name, &port))
+			continue;
+		if (mf_resolver_lookup(r, name, hop, found, g, now) == MF_OK)
+			g->waits_for = (uint8_t)(i + 1);
+		else
+			g->retry_at[i] = now + NAME_RETRY;
 	}
 }
 

@@ -6,25 +6,25 @@
 
 #include <stdlib.h>
 
-/* ---- dns.hosts: sorted, so that a name and those above it are found by bisection ---------------------- */
+/* ---- dns.hosts: sorted, so that a name and those above it are found by bisection ------------- */
 
 int mf_dns_host_compare(const void *a, const void *b)
 {
 	const struct mf_dns_host *x = a, *y = b;
 	int order = memcmp(x->name.b, y->name.b, mf_min(x->name.n, y->name.n));
 
-	return order ? order : (int)x->name.n - (int)y->name.n;
+	if (!order)
+		order = (int)x->name.n - (int)y->name.n;
+	return order ? order : (int)x->wildcard - (int)y->wildcard;
 }
 
 static const struct mf_dns_host *host_named(const struct mf_resolver_config *cfg,
-					    const uint8_t *name, size_t n)
+					    const uint8_t *name, size_t n, bool wildcard)
 {
-	struct mf_dns_host key = { .name.n = (uint8_t)n };
+	struct mf_dns_host key = { .name.n = (uint8_t)n, .wildcard = wildcard };
 
 	memcpy(key.name.b, name, n);
-	return cfg->n_hosts
-		       ? bsearch(&key, cfg->hosts, cfg->n_hosts, sizeof(key), mf_dns_host_compare)
-		       : NULL;
+	return bsearch(&key, cfg->hosts, cfg->n_hosts, sizeof(key), mf_dns_host_compare);
 }
 
 /* The name itself, or the nearest one above it that stands for all below. */
@@ -36,16 +36,12 @@ static const struct mf_dns_host *find_host(const struct mf_resolver_config *cfg,
 
 	if (!cfg->n_hosts)
 		return NULL;
-	h = host_named(cfg, name->b, name->n);
-	if (h && !h->wildcard)
-		return h;
-	while (name->b[at]) {
+	h = host_named(cfg, name->b, name->n, false);
+	while (!h && name->b[at]) {
 		at += name->b[at] + 1u;
-		h = host_named(cfg, name->b + at, name->n - at);
-		if (h && h->wildcard)
-			return h;
+		h = host_named(cfg, name->b + at, name->n - at, true);
 	}
-	return NULL;
+	return h;
 }
 
 static const struct mf_dns_host *host_with(const struct mf_resolver_config *cfg,
@@ -58,24 +54,56 @@ static const struct mf_dns_host *host_with(const struct mf_resolver_config *cfg,
 	return NULL;
 }
 
-/* ---- Names of the machine and its neighbourhood ------------------------------------------------------ */
+/* ---- Names of the machine and its neighbourhood ---------------------------------------------- */
 
-/* What becomes of a special name and all below it. */
-enum special { LOCALHOST, NO_SUCH_NAME, NO_DATA };
+/* What becomes of a special name and all below it. NOT_OUTSIDE: public servers do not know it,
+ * but those of a VPN may; so a rule for it counts. */
+enum special { LOCALHOST, NO_SUCH_NAME, NO_DATA, NOT_OUTSIDE };
 
-struct special_name {
-	const char *text;
+#define WIRE(name) (const uint8_t *)(name), sizeof(name)
+static const struct special_name {
+	const uint8_t *name; /* as in struct mf_dns_name */
+	size_t n;
 	enum special what;
+} special[] = {
+	{ WIRE("\x09localhost"), LOCALHOST },  /* RFC 6761 6.3 */
+	{ WIRE("\x07invalid"), NO_SUCH_NAME }, /* RFC 6761 6.4 */
+	{ WIRE("\x05local"), NOT_OUTSIDE },    /* RFC 6762: multicast DNS */
+	{ WIRE("\x05onion"), NOT_OUTSIDE },    /* RFC 7686 */
+	/* A browser asks: may I use a resolver of my own? */
+	{ WIRE("\x13use-application-dns\x03net"), NO_SUCH_NAME },
+	/* RFC 9462: is there a better way to reach you? */
+	{ WIRE("\x08resolver\x04"
+	       "arpa"),
+	  NO_DATA },
 };
 
-static const struct special_name special[] = {
-	{ "localhost", LOCALHOST },                  /* RFC 6761 6.3 */
-	{ "invalid", NO_SUCH_NAME },                 /* RFC 6761 6.4 */
-	{ "local", NO_SUCH_NAME },                   /* RFC 6762: multicast DNS */
-	{ "onion", NO_SUCH_NAME },                   /* RFC 7686 */
-	{ "use-application-dns.net", NO_SUCH_NAME }, /* a browser asks: may I use a resolver of my own? */
-	{ "resolver.arpa", NO_DATA }, /* RFC 9462: is there a better way to reach you? */
-};
+static const struct special_name *find_special(const struct mf_dns_name *name)
+{
+	for (size_t at = 0; name->b[at]; at += name->b[at] + 1u)
+		for (size_t i = 0; i < MF_ARRAY_LEN(special); i++)
+			if (special[i].n == name->n - at &&
+			    !memcmp(special[i].name, name->b + at, special[i].n))
+				return &special[i];
+	return NULL;
+}
+
+static bool has_rule(const struct mf_resolver *r, const struct mf_dns_name *name)
+{
+	struct mf_name_route route;
+
+	mf_resolver_route(r, name, &route);
+	return route.rule;
+}
+
+/* What is said of the name here; NULL: it is asked like any other. */
+static const struct special_name *special_of(const struct mf_resolver *r,
+					     const struct mf_dns_name *name)
+{
+	const struct special_name *s = find_special(name);
+
+	return s && s->what == NOT_OUTSIDE && has_rule(r, name) ? NULL : s;
+}
 
 static bool below(const struct mf_dns_name *name, const char *text)
 {
@@ -84,25 +112,8 @@ static bool below(const struct mf_dns_name *name, const char *text)
 	return !mf_dns_name_parse(&zone, text, strlen(text)) && mf_dns_name_below(name, &zone);
 }
 
-/* Most names end in no label that is special: the first letter of the last label decides quickly. */
-static const struct special_name *find_special(const struct mf_dns_name *name)
-{
-	size_t at = 0, last = 0;
-
-	while (name->b[at]) {
-		last = at;
-		at += name->b[at] + 1u;
-	}
-	if (!memchr("lionar", name->b[last + 1], 6))
-		return NULL;
-	for (size_t i = 0; i < MF_ARRAY_LEN(special); i++)
-		if (below(name, special[i].text))
-			return &special[i];
-	return NULL;
-}
-
-/* Top-level names that are nobody's on the internet, and in use behind many routers (RFC 6762 appendix G, RFC 8375,
- * and the one that ICANN has set aside in 2024). */
+/* Top-level names that are nobody's on the internet, and in use behind many routers (RFC 6762
+ * appendix G, RFC 8375, and the one that ICANN has set aside in 2024). */
 static bool is_site_name(const struct mf_dns_name *name)
 {
 	static const char *const site[] = { "lan",      "home",    "home.arpa", "internal",
@@ -133,9 +144,9 @@ static unsigned count_labels(const struct mf_dns_name *name)
 	return n;
 }
 
-/* Is this a name in in-addr.arpa or ip6.arpa (`zone`, whose addresses have `labels` labels) of a private network?
- * What it leaves out of the address counts as 0, and labels in front that belong to none, as those of DNS service
- * discovery (RFC 6763 11), do not count. */
+/* Is this a name in in-addr.arpa or ip6.arpa (`zone`, whose addresses have `labels` labels) of a
+ * private network? What it leaves out of the address counts as 0, and labels in front that
+ * belong to none, as those of DNS service discovery (RFC 6763 11), do not count. */
 static bool is_private_in(const struct mf_dns_name *name, const char *zone, unsigned labels)
 {
 	unsigned left = below(name, zone) ? count_labels(name) - 2 : 0;
@@ -163,17 +174,15 @@ static bool is_private_in(const struct mf_dns_name *name, const char *zone, unsi
 static bool is_private_reverse(const struct mf_resolver *r, const struct mf_dns_query *q)
 {
 	const struct mf_resolver_config *cfg = r->cfg;
-	static const uint8_t arpa[] = { 4, 'a', 'r', 'p', 'a', 0 };
-	struct mf_name_route route;
+	static const uint8_t arpa[] = "\x04"
+				      "arpa";
 
 	/* Most names are decided here. */
 	if (q->name.n < sizeof(arpa) ||
 	    memcmp(q->name.b + q->name.n - sizeof(arpa), arpa, sizeof(arpa)) != 0)
 		return false;
-	if (!is_private_in(&q->name, "in-addr.arpa", 4) && !is_private_in(&q->name, "ip6.arpa", 32))
-		return false;
-	mf_resolver_route(r, &q->name, &route);
-	if (route.rule)
+	if ((!is_private_in(&q->name, "in-addr.arpa", 4) && !is_private_in(&q->name, "ip6.arpa", 32)) ||
+	    has_rule(r, &q->name))
 		return false;
 	for (unsigned i = 0; i < cfg->n_direct; i++)
 		for (unsigned k = 0; k < cfg->direct[i].n_addrs; k++)
@@ -182,7 +191,7 @@ static bool is_private_reverse(const struct mf_resolver *r, const struct mf_dns_
 	return true;
 }
 
-/* ---- Answers ----------------------------------------------------------------------------------------- */
+/* ---- Answers --------------------------------------------------------------------------------- */
 
 /* A question and where its answer goes. */
 struct reply {
@@ -235,7 +244,7 @@ size_t mf_local_answer(struct mf_resolver *r, struct mf_span msg, const struct m
 		return addrs(&p, h->addr, h->n);
 	if (q->type == MF_DNS_PTR && mf_dns_name_unreverse(&q->name, &a) && (h = host_with(cfg, &a)))
 		return mf_dns_reply_ptr(out, cap, msg, q, &h->name, p.ttl);
-	s = find_special(&q->name);
+	s = special_of(r, &q->name);
 	if (s)
 		return special_answer(&p, s->what);
 	if (is_private_reverse(r, q))
@@ -250,5 +259,5 @@ bool mf_local_knows(const struct mf_resolver *r, const struct mf_dns_name *name,
 
 	if (host)
 		*host = h;
-	return h || find_special(name);
+	return h || special_of(r, name);
 }

@@ -10,7 +10,8 @@
 
 mf_err mf_questions_init(struct mf_resolver *r)
 {
-	/* Touched only where they are used: the lists of free ones begin as one each and grow upwards. */
+	/* Touched only where they are used: the lists of free ones begin as one each and grow
+	 * upwards. */
 	r->question = calloc(QUESTIONS, sizeof(*r->question));
 	r->waiter = calloc(WAITERS, sizeof(*r->waiter));
 	if (!r->question || !r->waiter)
@@ -104,7 +105,7 @@ struct mf_question *mf_question_new(struct mf_resolver *r, const struct mf_dns_k
 	return q;
 }
 
-void mf_question_free(struct mf_question *q)
+void mf_question_close(struct mf_question *q)
 {
 	struct mf_resolver *r = q->resolver;
 	struct mf_question **place = &r->hash[place_of(r, &q->name)];
@@ -118,10 +119,15 @@ void mf_question_free(struct mf_question *q)
 	else
 		r->open_last = q->prev;
 	mf_uncount(&r->count.open, 1);
-	give_question(r, q);
 }
 
-/* ---- Who waits ------------------------------------------------------------------------------------- */
+void mf_question_free(struct mf_question *q)
+{
+	MF_ASSERT(!q->waiters && !q->ask);
+	give_question(q->resolver, q);
+}
+
+/* ---- Who waits ------------------------------------------------------------------------------- */
 
 static struct mf_waiter *take_waiter(struct mf_resolver *r)
 {
@@ -134,51 +140,50 @@ static struct mf_waiter *take_waiter(struct mf_resolver *r)
 	return w;
 }
 
-static void append(struct mf_question *q, struct mf_waiter *w)
-{
-	w->next = NULL;
-	*q->last = w;
-	q->last = &w->next;
-}
-
 static uint16_t bucket_of(const struct mf_resolver *r, const struct mf_dns_client *c)
 {
-	return (uint16_t)(mf_siphash(r->key, c->addr.addr.b, sizeof(c->addr.addr.b)) % CLIENT_BUCKETS);
+	const struct mf_addr *a = &c->addr.addr;
+
+	return (uint16_t)(mf_siphash(r->key, a->b, sizeof(a->b)) % CLIENT_BUCKETS);
 }
 
-bool mf_question_join(struct mf_resolver *r, struct mf_question *q, const struct mf_dns_client *c,
-		      struct mf_span msg, const struct mf_dns_query *query)
+struct mf_waiter *mf_waiter_new(struct mf_resolver *r, const struct mf_dns_client *c,
+				struct mf_span msg, const struct mf_dns_query *query)
 {
+	uint32_t most = r->cfg->per_client ? r->cfg->per_client : PER_CLIENT;
 	uint16_t bucket = bucket_of(r, c);
-	struct mf_waiter *w;
+	struct mf_waiter *w = r->per_client[bucket] < most ? take_waiter(r) : NULL;
 
-	if (r->per_client[bucket] >= (r->cfg->per_client ? r->cfg->per_client : 256))
-		return false;
-	w = take_waiter(r);
 	if (!w)
-		return false;
+		return NULL;
 	w->client = *c;
 	w->lookup = NULL;
 	w->gone = false;
 	w->bucket = bucket;
 	w->query = *query;
-	w->n = (uint16_t)mf_min(query->question_end, sizeof(w->msg));
+	MF_ASSERT(query->question_end <= sizeof(w->msg));
+	w->n = query->question_end;
 	memcpy(w->msg, msg.p, w->n);
 	r->per_client[bucket]++;
-	append(q, w);
-	return true;
+	return w;
 }
 
-bool mf_question_join_lookup(struct mf_resolver *r, struct mf_question *q, struct mf_lookup *l)
+struct mf_waiter *mf_waiter_new_lookup(struct mf_resolver *r, struct mf_lookup *l)
 {
 	struct mf_waiter *w = take_waiter(r);
 
-	if (!w)
-		return false;
-	w->lookup = l;
-	w->gone = false;
-	append(q, w);
-	return true;
+	if (w) {
+		w->lookup = l;
+		w->gone = false;
+	}
+	return w;
+}
+
+void mf_question_join(struct mf_question *q, struct mf_waiter *w)
+{
+	w->next = NULL;
+	*q->last = w;
+	q->last = &w->next;
 }
 
 struct mf_waiter *mf_question_waiters(struct mf_question *q)

@@ -8,7 +8,7 @@
 
 #include "crypto/siphash.h"
 
-/* ---- A life ---------------------------------------------------------------------------------------- */
+/* ---- A life ---------------------------------------------------------------------------------- */
 
 struct mf_resolver *mf_resolver_new(const struct mf_resolver_port *port, struct mf_pkt_pool *pool,
 				    struct mf_learned *learned, uint64_t cache_bytes,
@@ -45,7 +45,7 @@ void mf_resolver_free(struct mf_resolver *r)
 	free(r);
 }
 
-/* ---- Configuration --------------------------------------------------------------------------------- */
+/* ---- Configuration --------------------------------------------------------------------------- */
 
 void mf_resolver_route(const struct mf_resolver *r, const struct mf_dns_name *name,
 		       struct mf_name_route *out)
@@ -75,72 +75,23 @@ static bool judge(void *ctx, struct mf_learned_route *route, bool *overridden)
 	return true;
 }
 
-/* What is open is asked under the new rules; whom nobody can be asked for gets an error. */
-static void ask_anew(struct mf_resolver *r)
-{
-	struct mf_question *q = r->open;
-
-	while (q) {
-		struct mf_question *next = q->next;
-		struct mf_name_route route;
-		struct mf_group *g = NULL;
-
-		if (r->cfg) {
-			mf_resolver_route(r, &q->name, &route);
-			q->hop = q->uncached ? q->hop : route.hop;
-			q->rule = route.number;
-			g = mf_group_of(r, q->hop);
-		}
-		q->ask = g ? mf_upstream_ask(g->upstream, &q->name, q->type, q->flags & MF_DNS_KEY_DO,
-					     q->flags & MF_DNS_KEY_CD, mf_question_done, q, r->now)
-			   : NULL;
-		if (q->ask) {
-			q->group = (uint8_t)(g - r->group);
-		} else {
-			mf_question_fail(q, r->cfg ? MF_DNS_SERVFAIL : MF_DNS_REFUSED,
-					 MF_DNS_EDE_NOT_READY);
-			mf_question_free(q);
-		}
-		q = next;
-	}
-}
-
-mf_err mf_resolver_configure(struct mf_resolver *r, const struct mf_resolver_config *cfg, mf_nsec now)
-{
-	mf_err err = MF_OK;
-
-	r->now = now;
-	mf_groups_close(r);
-	r->cfg = cfg;
-	r->epoch = (uint8_t)(r->epoch % UINT8_MAX + 1);
-	memset(r->by_rule, 0, sizeof(r->by_rule));
-	if (cfg) {
-		mf_dns_cache_configure(r->cache, &cfg->cache);
-		err = mf_groups_open(r);
-	}
-	mf_learned_judge(r->learned, judge, r);
-	ask_anew(r);
-	r->learned_next = now;
-	return err;
-}
-
 void mf_resolver_network_changed(struct mf_resolver *r, mf_nsec now)
 {
 	r->now = now;
 	(void)mf_dns_cache_flush(r->cache);
-	for (unsigned i = 0; i < r->n_groups; i++)
-		mf_upstream_reset(r->group[i].upstream, now);
+	mf_groups_reset(r, now);
 }
 
-/* ---- A question ------------------------------------------------------------------------------------ */
+/* ---- A question ------------------------------------------------------------------------------ */
 
-/* One question on its way through mf_resolver_query. */
+/* One question on its way to an answer. */
 struct visit {
 	struct mf_resolver *r;
 	const struct mf_dns_client *client;
 	struct mf_span msg;
 	struct mf_dns_query q;
 	struct mf_name_route route;
+	const char *how; /* it was answered, for the log */
 	uint8_t *out;
 	size_t cap, n;
 };
@@ -148,7 +99,7 @@ struct visit {
 static enum mf_dns_outcome empty(struct visit *v, unsigned rcode, int ede, uint32_t soa_ttl)
 {
 	v->n = mf_dns_reply_empty(v->out, v->cap, v->msg, &v->q, rcode, ede, soa_ttl);
-	return v->n ? MF_DNS_ANSWERED : MF_DNS_IGNORED;
+	return MF_DNS_ANSWERED;
 }
 
 static bool is_block(const struct mf_resolver_config *cfg, uint32_t hop)
@@ -163,6 +114,7 @@ static enum mf_dns_outcome block(struct visit *v)
 	static const struct mf_addr zero[2] = { { .family = MF_AF_IP4 }, { .family = MF_AF_IP6 } };
 
 	mf_count(&v->r->count.blocked, 1);
+	v->how = "blocked";
 	switch (cfg->block) {
 	case MF_BLOCK_ZERO:
 		if (v->q.type == MF_DNS_A || v->q.type == MF_DNS_AAAA) {
@@ -180,32 +132,44 @@ static enum mf_dns_outcome block(struct visit *v)
 
 static struct mf_group *group_for(struct mf_resolver *r, const struct mf_name_route *route)
 {
-	/* A blocked name that is answered truthfully is nobody's: it is asked like one without a rule. */
+	/* A blocked name that is answered truthfully is nobody's: it is asked like one without a
+	 * rule. */
 	return mf_group_of(r, is_block(r->cfg, route->hop) ? r->cfg->fallback_hop : route->hop);
 }
 
-/* The servers are asked; whoever asks the same later waits for the same answer. */
+static enum mf_dns_outcome too_many(struct visit *v)
+{
+	mf_count(&v->r->count.too_many, 1);
+	return empty(v, MF_DNS_REFUSED, MF_DNS_EDE_NOT_READY, 0);
+}
+
+/* The servers are asked; whoever asks the same later waits for the same answer. A client that asks
+ * too much is refused before anybody is asked for it. */
 static enum mf_dns_outcome forward(struct visit *v, const struct mf_dns_key *k)
 {
 	struct mf_resolver *r = v->r;
 	struct mf_question *question = mf_question_find(r, k);
-	struct mf_group *g;
+	struct mf_group *g = question ? NULL : group_for(r, &v->route);
+	struct mf_waiter *w;
 
+	v->how = "refused";
+	if (!question && !g)
+		return empty(v, MF_DNS_REFUSED, MF_DNS_EDE_NOT_READY, 0);
+	w = mf_waiter_new(r, v->client, v->msg, &v->q);
+	if (!w)
+		return too_many(v);
 	if (question) {
 		mf_count(&r->count.joined, 1);
 	} else {
-		g = group_for(r, &v->route);
-		if (!g)
-			return empty(v, MF_DNS_REFUSED, MF_DNS_EDE_NOT_READY, 0);
 		question = mf_question_new(r, k, &v->route, g, false);
-		if (!question)
-			return empty(v, MF_DNS_SERVFAIL, MF_DNS_EDE_NOT_READY, 0);
+		if (!question) {
+			mf_waiter_free(r, w);
+			return too_many(v);
+		}
 		mf_count(&r->count.forwarded, 1);
 	}
-	if (mf_question_join(r, question, v->client, v->msg, &v->q))
-		return MF_DNS_KEPT_OPEN;
-	mf_count(&r->count.too_many, 1);
-	return empty(v, MF_DNS_REFUSED, MF_DNS_EDE_NOT_READY, 0);
+	mf_question_join(question, w);
+	return MF_DNS_KEPT_OPEN;
 }
 
 /* The answer that is there is asked for again, before it ends. */
@@ -218,15 +182,13 @@ static void prefetch(struct visit *v, const struct mf_dns_key *k)
 	mf_count(&v->r->count.prefetched, 1);
 }
 
-/* Routes are in force for as long as the client may believe the answer, and a while longer. Under pressure they may
- * have been given up before. */
-static void keep_learned(struct visit *v, const struct mf_dns_hit *hit)
+/* Is somebody being asked who has not been silent for long? Then that is better worth waiting for
+ * than an answer that has ended. */
+static bool may_come_soon(struct mf_resolver *r, const struct mf_dns_key *k)
 {
-	uint32_t left = hit->ttl > hit->age ? hit->ttl - hit->age : 0;
+	const struct mf_question *q = mf_question_find(r, k);
 
-	if (v->route.rule && (left <= v->r->cfg->learned_ttl_min ||
-			      mf_counter_read(&mf_learned_counters(v->r->learned)->evicted)))
-		mf_answer_learn(v->r, hit->msg, &v->route, left);
+	return q && !q->overdue;
 }
 
 static enum mf_dns_outcome cached(struct visit *v, const struct mf_dns_key *k)
@@ -234,21 +196,39 @@ static enum mf_dns_outcome cached(struct visit *v, const struct mf_dns_key *k)
 	struct mf_resolver *r = v->r;
 	struct mf_dns_hit hit;
 
-	/* What came in through another interface than the rules say now is no answer. One that has ended is, for as
-	 * long as it is no use to ask again (RFC 8767 5). */
-	if (!mf_dns_cache_get(r->cache, k, r->now, &hit) || hit.note->hop != v->route.hop ||
-	    (hit.stale && hit.refresh))
+	/* What came in through another interface than the rules say now is no answer. One that has
+	 * ended is, for as long as it is no use to ask again (RFC 8767 5). */
+	if (!mf_dns_cache_get(r->cache, k, r->now, &hit) || !mf_note_fits(hit.note, v->route.hop) ||
+	    (hit.stale && (hit.refresh || may_come_soon(r, k))))
 		return forward(v, k);
 	hit.note->rule = v->route.number;
+	v->how = hit.stale ? "stale" : "cached";
 	mf_count(&r->count.cached, 1);
 	mf_count(&r->count.stale, hit.stale);
-	keep_learned(v, &hit);
+	/* Each time: whatever has become of the routes since the answer came, they are in force now
+	 * for as long as the client may believe it. */
+	if (v->route.rule)
+		mf_answer_learn(r, hit.msg, &v->route,
+				hit.ttl > hit.age ? hit.ttl - hit.age : STALE_TTL);
 	v->n = mf_dns_reply_kept(v->out, v->cap, v->msg, &v->q, hit.msg, hit.ttl_at, hit.n_ttls,
 				 hit.age, hit.stale ? STALE_TTL : 0,
 				 hit.stale ? MF_DNS_EDE_STALE : MF_DNS_EDE_NONE);
 	if (hit.refresh)
 		prefetch(v, k);
 	return MF_DNS_ANSWERED;
+}
+
+/* For statistics. */
+static void note(struct visit *v)
+{
+	struct mf_resolver *r = v->r;
+	const struct mf_name_route *route = &v->route;
+
+	mf_count(&r->by_rule[mf_min(route->number, MF_DNS_RULES_MAX)], 1);
+	if (route->n)
+		mf_top_note(&r->top, route->text, route->n,
+			    (uint32_t)mf_siphash(r->key, route->text, route->n), route->number,
+			    r->now);
 }
 
 static enum mf_dns_outcome answer(struct visit *v)
@@ -265,51 +245,58 @@ static enum mf_dns_outcome answer(struct visit *v)
 	v->n = mf_local_answer(r, v->msg, q, v->out, v->cap);
 	if (v->n) {
 		mf_count(&r->count.local, 1);
+		v->how = "local";
 		return MF_DNS_ANSWERED;
 	}
 	mf_resolver_route(r, &q->name, &v->route);
-	mf_count(&r->by_rule[mf_min(v->route.number, MF_DNS_RULES_MAX)], 1);
-	if (v->route.n)
-		mf_top_note(&r->top, v->route.text, v->route.n,
-			    (uint32_t)mf_siphash(r->key, v->route.text, v->route.n),
-			    v->route.number, r->now);
+	note(v);
 	if (is_block(r->cfg, v->route.hop) && (r->cfg->block != MF_BLOCK_ROUTE || !v->route.rule))
 		return block(v);
 	return cached(v, &k);
 }
 
+static enum mf_dns_outcome answer_and_log(struct visit *v)
+{
+	enum mf_dns_outcome outcome = answer(v);
+
+	/* What is kept open is logged with its answer. */
+	if (MF_UNLIKELY(v->r->cfg->log_queries) && outcome == MF_DNS_ANSWERED)
+		mf_query_log(v->r, v->client, &v->q.name, v->q.type, v->route.n ? &v->route : NULL,
+			     v->how, v->out[3] & MF_DNS_RCODE);
+	return outcome;
+}
+
+/* Types of records that are no data of a name but belong to one exchange of messages, and types
+ * that stand for several (RFC 6895 3.1); all of the latter but ANY are transfers or obsolete. */
+static bool is_meta(uint16_t type)
+{
+	return type == 0 || type == MF_DNS_OPT || (type >= 128 && type < MF_DNS_ANY);
+}
+
 /* What is no question that we answer; false: it is one. */
 static bool refuse(struct visit *v, mf_err err, enum mf_dns_outcome *outcome)
 {
-	struct mf_resolver *r = v->r;
+	struct mf_resolver_counters *count = &v->r->count;
 
 	if (err == MF_E_SHORT) {
 		*outcome = MF_DNS_IGNORED;
-		mf_count(&r->count.malformed, 1);
+		mf_count(&count->malformed, 1);
 	} else if (err == MF_E_UNSUPPORTED) {
 		*outcome = empty(v, MF_DNS_NOTIMP, MF_DNS_EDE_NONE, 0);
-		mf_count(&r->count.refused, 1);
+		mf_count(&count->refused, 1);
 	} else if (err) {
 		*outcome = empty(v, MF_DNS_FORMERR, MF_DNS_EDE_NONE, 0);
-		mf_count(&r->count.malformed, 1);
+		mf_count(&count->malformed, 1);
 	} else if (v->q.edns && v->q.edns_version > 0) {
 		*outcome = empty(v, MF_DNS_BADVERS, MF_DNS_EDE_NONE, 0);
-		mf_count(&r->count.refused, 1);
-	} else if (!r->cfg || v->q.class != MF_DNS_IN || v->q.type == MF_DNS_AXFR ||
-		   v->q.type == MF_DNS_IXFR) {
+		mf_count(&count->refused, 1);
+	} else if (!v->r->cfg || v->q.class != MF_DNS_IN || is_meta(v->q.type)) {
 		*outcome = empty(v, MF_DNS_REFUSED, MF_DNS_EDE_NONE, 0);
-		mf_count(&r->count.refused, 1);
+		mf_count(&count->refused, 1);
 	} else {
 		return false;
 	}
 	return true;
-}
-
-static const char *how(const struct visit *v, enum mf_dns_outcome outcome, uint64_t cached_before)
-{
-	if (outcome == MF_DNS_KEPT_OPEN)
-		return NULL; /* logged with its answer */
-	return mf_counter_read(&v->r->count.cached) != cached_before ? "cached" : "local";
 }
 
 enum mf_dns_outcome mf_resolver_query(struct mf_resolver *r, const struct mf_dns_client *c,
@@ -317,7 +304,6 @@ enum mf_dns_outcome mf_resolver_query(struct mf_resolver *r, const struct mf_dns
 				      mf_nsec now)
 {
 	struct visit v = { .r = r, .client = c, .msg = msg, .out = out, .cap = cap };
-	uint64_t cached_before = r->count.cached;
 	enum mf_dns_outcome outcome;
 	mf_err err;
 
@@ -326,26 +312,23 @@ enum mf_dns_outcome mf_resolver_query(struct mf_resolver *r, const struct mf_dns
 	err = mf_dns_query_read(msg, &v.q);
 	if (!err && !c->stream)
 		v.cap = mf_min(cap, mf_min(v.q.udp_size, MF_DNS_UDP_MAX));
-	if (!refuse(&v, err, &outcome)) {
-		outcome = answer(&v);
-		if (MF_UNLIKELY(r->cfg->log_queries) && outcome == MF_DNS_ANSWERED)
-			mf_query_log(r, c, &v.q.name, v.q.type, v.route.n ? &v.route : NULL,
-				     how(&v, outcome, cached_before), v.out[3] & MF_DNS_RCODE);
-	}
+	if (!refuse(&v, err, &outcome))
+		outcome = answer_and_log(&v);
 	*n = v.n;
 	return outcome;
 }
 
-/* ---- Later ----------------------------------------------------------------------------------------- */
+/* ---- Later ----------------------------------------------------------------------------------- */
 
-/* Whoever has waited long enough gets an answer that has ended, if there is one. */
+/* Whoever has waited long enough gets an answer that has ended, if there is one. What is open is in
+ * the order of its age, and what lookups of ours ask when they hear of it comes behind. */
 static mf_nsec look_at_stale(struct mf_resolver *r)
 {
 	for (struct mf_question *q = r->open; q; q = q->next) {
 		if (q->began + STALE_AFTER > r->now)
 			return q->began + STALE_AFTER;
-		if (!q->answered_stale) {
-			q->answered_stale = true;
+		if (!q->overdue) {
+			q->overdue = true;
 			(void)mf_question_serve_stale(q);
 		}
 	}
@@ -365,26 +348,29 @@ mf_nsec mf_resolver_run(struct mf_resolver *r, mf_nsec now)
 	return mf_min(next, r->cfg && r->cfg->cache.stale ? look_at_stale(r) : MF_NEVER);
 }
 
-/* ---- Lookups of our own ---------------------------------------------------------------------------- */
+/* ---- Lookups of our own ---------------------------------------------------------------------- */
 
+/* One of the questions of a lookup. `hop` 0: as the rules say. False: it cannot be asked. */
 static bool ask_for(struct mf_resolver *r, const struct mf_dns_name *name, uint16_t type,
 		    uint32_t hop, struct mf_lookup *l)
 {
 	struct mf_dns_key k = { .name = name, .type = type };
+	struct mf_waiter *w = mf_waiter_new_lookup(r, l);
+	struct mf_question *q = hop ? NULL : mf_question_find(r, &k);
 	struct mf_name_route route;
-	struct mf_question *q = NULL;
 	struct mf_group *g;
 
-	mf_resolver_route(r, name, &route);
-	if (hop)
-		route.hop = hop;
-	else
-		q = mf_question_find(r, &k);
-	if (!q) {
-		g = group_for(r, &route);
+	if (w && !q) {
+		mf_resolver_route(r, name, &route);
+		route.hop = hop ? hop : route.hop;
+		g = hop ? mf_group_of(r, hop) : group_for(r, &route);
 		q = g ? mf_question_new(r, &k, &route, g, hop != 0) : NULL;
 	}
-	return q && mf_question_join_lookup(r, q, l);
+	if (q && w)
+		mf_question_join(q, w);
+	else if (w)
+		mf_waiter_free(r, w);
+	return q && w;
 }
 
 static struct mf_lookup *free_lookup(struct mf_resolver *r)
@@ -417,7 +403,82 @@ mf_err mf_resolver_lookup(struct mf_resolver *r, const char *name, uint32_t hop,
 	return MF_E_GONE;
 }
 
-/* ---- For people ------------------------------------------------------------------------------------ */
+/* ---- Another configuration ------------------------------------------------------------------- */
+
+/* A client asks its question again; `old` is what it asked. */
+static void ask_again(struct mf_resolver *r, const struct mf_waiter *w)
+{
+	struct visit v = {
+		.r = r,
+		.client = &w->client,
+		.msg = { w->msg, w->n },
+		.q = w->query,
+		.out = r->out,
+		.cap = mf_waiter_cap(w),
+	};
+	enum mf_dns_outcome outcome;
+
+	if (!refuse(&v, MF_OK, &outcome))
+		outcome = answer_and_log(&v);
+	if (outcome == MF_DNS_ANSWERED)
+		r->port.answer(r->port.ctx, &w->client, v.out, v.n);
+}
+
+/* Nobody has been asked the question that somebody waits for. */
+static void begin_again(struct mf_resolver *r, const struct mf_question *q, struct mf_waiter *w)
+{
+	struct mf_waiter copy = *w;
+
+	mf_waiter_free(r, w);
+	if (!copy.lookup) {
+		if (!copy.gone)
+			ask_again(r, &copy);
+	} else if (!r->cfg || !ask_for(r, &q->name, q->type, q->uncached ? q->hop : 0, copy.lookup)) {
+		mf_lookup_found(r, copy.lookup, NULL);
+	}
+}
+
+/* What was open when the old configuration ended comes in once more, under the new one. Questions
+ * that are new are behind those. */
+static void ask_anew(struct mf_resolver *r)
+{
+	while (r->open && !r->open->ask) {
+		struct mf_question *q = r->open, old = *q;
+		struct mf_waiter *w = mf_question_waiters(q), *next;
+
+		mf_question_close(q);
+		mf_question_free(q);
+		for (; w; w = next) {
+			next = w->next;
+			begin_again(r, &old, w);
+		}
+	}
+}
+
+mf_err mf_resolver_configure(struct mf_resolver *r, const struct mf_resolver_config *cfg, mf_nsec now)
+{
+	const struct mf_resolver_config *old = r->cfg;
+	mf_err err = MF_OK;
+
+	r->now = now;
+	mf_groups_close(r);
+	r->cfg = cfg;
+	r->epoch = (uint8_t)(r->epoch % UINT8_MAX + 1);
+	for (size_t i = 0; i < MF_ARRAY_LEN(r->by_rule); i++)
+		mf_uncount(&r->by_rule[i], r->by_rule[i]);
+	if (old && (!cfg || old->world != cfg->world))
+		(void)mf_dns_cache_flush(r->cache);
+	if (cfg) {
+		mf_dns_cache_configure(r->cache, &cfg->cache);
+		err = mf_groups_open(r);
+	}
+	mf_learned_judge(r->learned, judge, r);
+	r->learned_next = now;
+	ask_anew(r);
+	return err;
+}
+
+/* ---- For people ------------------------------------------------------------------------------ */
 
 struct mf_dns_cache *mf_resolver_cache(struct mf_resolver *r)
 {

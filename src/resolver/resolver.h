@@ -1,12 +1,17 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * resolver - the internal DNS server: a client's question becomes an answer, out of local data, rules, the cache or an upstream,
- * and the addresses in it become learned routes before the client sees it.
+ * resolver - the internal DNS server: a client's question becomes an answer, out of local data,
+ * rules, the cache or an upstream, and the addresses in it become learned routes before the client
+ * sees it.
  *
- * It runs on one worker (the first) and uses that worker's outbounds; questions that enter elsewhere are handed to it. No sockets, no clock. A question:
+ * It runs on one worker (the first) and uses that worker's outbounds; questions that enter
+ * elsewhere are handed to it. No sockets, no clock. A question:
  *
- *   local data (hosts, special names) -> rule of the name -> block answer | cache | upstream group of the rule, or the fallback
- *   -> checked, stripped (private addresses, AAAA) -> kept -> learned -> answered
+ *   local data (hosts, special names) -> rule of the name
+ *     -> block answer
+ *     -> cache -> learned -> answered
+ *     -> servers of the rule, or of the fallback -> checked, stripped (private addresses, AAAA)
+ *        -> learned -> kept -> answered
  *
  * One question in flight for all who ask the same; bounded in everything.
  */
@@ -27,7 +32,7 @@ enum mf_block_answer { MF_BLOCK_NXDOMAIN, MF_BLOCK_ZERO, MF_BLOCK_REFUSED, MF_BL
 /* One line of dns.hosts. */
 struct mf_dns_host {
 	struct mf_dns_name name;
-	bool wildcard; /* and all below it */
+	bool wildcard; /* stands for all names below it, but not for itself */
 	uint8_t n;
 	const struct mf_addr *addr;
 };
@@ -35,15 +40,17 @@ struct mf_dns_host {
 /* The order in which struct mf_resolver_config wants them; for qsort. */
 int mf_dns_host_compare(const void *a, const void *b);
 
-/* Immutable, and so is what it points to; lives until the next mf_resolver_configure has returned. */
+/* Immutable, and so is what it points to; lives until the next mf_resolver_configure has
+ * returned. */
 struct mf_resolver_config {
 	const struct mf_names *names; /* NULL: app routing is off, or has no domain sets */
 	const struct mf_dns_server *vpn,
 		*direct; /* servers; without app routing `direct` is dns.servers */
 	uint8_t n_vpn, n_direct;
-	uint32_t fallback_hop; /* for names without a rule: MF_HOP_ID_DIRECT, an interface's, or drop/reject */
+	/* For names without a rule: direct, an interface's, drop or reject. */
+	uint32_t fallback_hop;
 	uint32_t direct_hop, drop_hop, reject_hop; /* what these are called in nodes/snapshot.h */
-	bool off_asks_by_route; /* app routing is off: the outbound of a server's address is found by its route */
+	bool off_asks_by_route; /* app routing is off: a server is asked as its address is routed */
 	enum mf_block_answer block;
 	uint32_t block_ttl;
 	const struct mf_dns_host *hosts;
@@ -56,6 +63,9 @@ struct mf_resolver_config {
 	bool mix_case;
 	mf_nsec budget, race_min, race_max;
 	struct mf_dns_cache_config cache;
+	/* The same number as before: what was kept under the last configuration may be served
+	 * under this one. It depends on servers, interfaces, and what is taken out of answers. */
+	uint64_t world;
 	uint32_t learned_ttl_min; /* 60 s */
 	mf_nsec learned_idle;     /* a route that packets use stays so long after the last one */
 	bool log_queries;
@@ -74,9 +84,12 @@ struct mf_dns_client {
 struct mf_resolver_port {
 	void *ctx;
 	struct mf_outbound *(*outbound)(void *ctx, uint32_t hop);
-	/* The hop of the static routes to an address, 0: none; *full: a route of full length. Learned routes do not count. */
+	/* The hop of the static routes to an address, 0: none; *full: a route of full length.
+	 * Learned routes do not count. */
 	uint32_t (*route)(void *ctx, const struct mf_addr *a, bool *full);
-	/* An answer to a question that mf_resolver_query has kept. The bytes live during the call. n 0: there is none, forget the client. */
+	/* An answer to a question that mf_resolver_query has kept. The bytes live during the
+	 * call, which comes from mf_resolver_run or mf_resolver_configure and must not call the
+	 * resolver. The routes of its addresses are in force. */
 	void (*answer)(void *ctx, const struct mf_dns_client *c, const uint8_t *msg, size_t n);
 	/* Call mf_resolver_run soon: something has happened. */
 	void (*wake)(void *ctx);
@@ -85,7 +98,8 @@ struct mf_resolver_port {
 	struct mf_log log;
 };
 
-/* `learned` belongs to the caller, and this is its writer. cache_bytes: reserved. NULL: out of memory. `tls` NULL: no encrypted servers. Any thread before the worker runs. */
+/* `learned` belongs to the caller, and this is its writer. cache_bytes: reserved. NULL: out of
+ * memory. `tls` NULL: no encrypted servers. Any thread before the worker runs. */
 struct mf_resolver *mf_resolver_new(const struct mf_resolver_port *port, struct mf_pkt_pool *pool,
 				    struct mf_learned *learned, uint64_t cache_bytes,
 				    struct mf_tls_context *tls, const struct mf_rng *rng,
@@ -93,7 +107,9 @@ struct mf_resolver *mf_resolver_new(const struct mf_resolver_port *port, struct 
 void mf_resolver_free(struct mf_resolver *r);
 /* Bytes of one besides its cache, when all questions are open. */
 uint64_t mf_resolver_bytes(void);
-/* A new configuration: open questions are asked under the new rules, learned routes are judged anew, cached answers that belong elsewhere now are not served. NULL: no DNS, everything is refused. */
+/* A new configuration: open questions are asked under the new rules, learned routes are judged
+ * anew, kept answers that belong elsewhere now are not served. NULL: no DNS, everything is refused.
+ * MF_E_NO_MEMORY, MF_E_FULL (too many interfaces): some names cannot be asked, the rest works. */
 MF_MUST_CHECK mf_err mf_resolver_configure(struct mf_resolver *r,
 					   const struct mf_resolver_config *cfg, mf_nsec now);
 
@@ -101,9 +117,10 @@ MF_MUST_CHECK mf_err mf_resolver_configure(struct mf_resolver *r,
 enum mf_dns_outcome {
 	MF_DNS_ANSWERED,  /* the answer is in `out`, *n bytes */
 	MF_DNS_KEPT_OPEN, /* port.answer comes later */
-	MF_DNS_IGNORED, /* not even worth an error: an answer, shorter than a header, or its client has too many open */
+	MF_DNS_IGNORED,   /* not even worth an error: shorter than a header, or itself an answer */
 };
-/* A question. `out` holds `cap` bytes (what the client's transport takes: 65535 for a stream; for UDP the client's own limit is found in the question), and may not overlap msg. */
+/* A question. `out` holds `cap` bytes (what the client's transport takes: 65535 for a stream;
+ * for UDP the client's own limit is found in the question), and may not overlap msg. */
 enum mf_dns_outcome mf_resolver_query(struct mf_resolver *r, const struct mf_dns_client *c,
 				      struct mf_span msg, uint8_t *out, size_t cap, size_t *n,
 				      mf_nsec now);
@@ -111,14 +128,18 @@ enum mf_dns_outcome mf_resolver_query(struct mf_resolver *r, const struct mf_dns
 void mf_resolver_forget(struct mf_resolver *r, uint8_t tag, const void *ctx, uint64_t ref);
 /* Serves what has happened and what is due; returns when it wants to be called next. */
 mf_nsec mf_resolver_run(struct mf_resolver *r, mf_nsec now);
-/* Addresses of a name for ourselves (endpoints of peers, subscriptions): like a question of a client, A and AAAA together, but through `hop` (0: as the rules say). done is never called from here; n 0: no answer. */
+/* Addresses of a name for ourselves (endpoints of peers, subscriptions): like a question of a
+ * client, A and AAAA together, but through `hop` (0: as the rules say). done is never called
+ * from here; it may look up another name, or the same, and call nothing else. n 0: no answer.
+ * MF_E_MALFORMED, MF_E_FULL; MF_E_UNSUPPORTED: no DNS; MF_E_GONE: nobody can be asked. */
 typedef void mf_resolver_found(void *ctx, const struct mf_addr *addr, size_t n, mf_nsec now);
 MF_MUST_CHECK mf_err mf_resolver_lookup(struct mf_resolver *r, const char *name, uint32_t hop,
 					mf_resolver_found *done, void *ctx, mf_nsec now);
-/* The network has changed: connections begin anew, the cache is emptied (answers may depend on the network). */
+/* The network has changed: connections begin anew, the cache is emptied (answers may depend on
+ * the network). */
 void mf_resolver_network_changed(struct mf_resolver *r, mf_nsec now);
 
-/* ---- For people: on the worker's thread --------------------------------------------------------------- */
+/* ---- For people: on the worker's thread ------------------------------------------------------ */
 
 struct mf_dns_cache *mf_resolver_cache(struct mf_resolver *r);
 /* Where a question for this name would go. */
@@ -137,11 +158,13 @@ void mf_resolver_explain(struct mf_resolver *r, const struct mf_dns_name *name,
 /* The servers of group g (0 ...; false: no more). */
 bool mf_resolver_upstream(const struct mf_resolver *r, unsigned g, unsigned server,
 			  struct mf_upstream_info *out);
-/* Who has given a kept answer, as the profile calls it; NULL: nobody, or nobody of this configuration. */
+/* Who has given a kept answer, as the profile calls it; NULL: nobody, or nobody of this
+ * configuration. */
 const char *mf_resolver_server(const struct mf_resolver *r, const struct mf_dns_entry_note *note);
 /* The sum over all servers since the start. */
 void mf_resolver_transports(const struct mf_resolver *r, struct mf_transport_counters *sum);
-/* Names asked for most, the first of them first; counts fade over an hour. Bounded memory (space-saving, Metwally 2005). */
+/* Names asked for most, the first of them first; counts fade over an hour. Bounded memory
+ * (space-saving, Metwally 2005). */
 struct mf_dns_top {
 	char name[MF_LEARNED_NAME_MAX + 1];
 	uint32_t count;
@@ -150,7 +173,8 @@ struct mf_dns_top {
 enum { MF_DNS_TOP_MAX = 256 };
 size_t mf_resolver_top(const struct mf_resolver *r, struct mf_dns_top out[MF_DNS_TOP_MAX]);
 
-/* Queries by rule: of the profile's routes by index, and the last one for names without a rule. mf_counter_read. */
+/* Questions by rule, since the last mf_resolver_configure: of the profile's routes by index, and
+ * the last one for names without a rule (and for rules beyond). mf_counter_read. */
 enum { MF_DNS_RULES_MAX = 256 };
 const uint64_t *mf_resolver_by_rule(const struct mf_resolver *r); /* MF_DNS_RULES_MAX + 1 */
 

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * state - the resolver as its own files see it: resolver.c (a question's way), question.c (what is open), answer.c
- * (what becomes of an upstream's answer), group.c (the upstreams), local.c (what needs none), top.c (statistics).
+ * state - the resolver as its own files see it: resolver.c (a question's way), question.c (what is
+ * open), answer.c (what becomes of an upstream's answer), group.c (the upstreams), local.c (what
+ * needs none), top.c (statistics).
  */
 #ifndef MF_RESOLVER_STATE_H
 #define MF_RESOLVER_STATE_H
@@ -13,11 +14,14 @@ enum {
 	QUESTIONS = 1024,      /* different ones that may be open */
 	WAITERS = 2048,        /* clients that wait for them */
 	CLIENT_BUCKETS = 1024, /* a client's open questions are counted by a hash of its address */
+	PER_CLIENT = 256,      /* of these, unless the configuration says otherwise */
 	GROUPS_MAX = 16,       /* interfaces through which names are asked */
 	LOOKUPS = 64,          /* of our own, at a time */
 	TOP_NAMES = MF_DNS_TOP_MAX,
-	STALE_TTL = 30, /* seconds, of an answer that has ended (RFC 8767 5) */
-	FAILED_TTL = 2, /* seconds for which a failure is kept (RFC 9520) */
+	/* Seconds (RFC 8767 5): how long a client keeps an answer that has ended, and how long
+	 * nobody is asked again when that was all there was. */
+	STALE_TTL = 30,
+	FAILED_TTL = 2, /* seconds for which a failure is kept (RFC 9520 3.2) */
 };
 /* After that long a client gets an answer that has ended, if there is one (RFC 8767 5). */
 #define STALE_AFTER (1800 * MF_MSEC)
@@ -46,7 +50,8 @@ struct mf_question {
 	uint16_t type;
 	uint8_t flags; /* MF_DNS_KEY_* */
 	uint8_t group;
-	bool answered_stale; /* all who waited have got an answer that had ended */
+	bool overdue;        /* STALE_AFTER is over */
+	bool answered_stale; /* some who waited have got an answer that had ended */
 	bool uncached;       /* a lookup through an interface of its own choice: for nobody else */
 	uint32_t hop, rule;  /* as the rules said when it was asked */
 	mf_nsec began;
@@ -70,12 +75,12 @@ struct mf_group {
 	const struct mf_dns_server *server;
 	uint8_t n;
 	struct mf_upstream *upstream;
-	uint8_t waits_for; /* a server whose name is being looked up, + 1 */
-	mf_nsec retry_at;
+	uint8_t waits_for;                         /* a server whose name is being looked up, + 1 */
+	mf_nsec retry_at[MF_UPSTREAM_SERVERS_MAX]; /* of the names that were not found */
 };
 
-/* Names asked for most: a fixed number of counters (Metwally, Agrawal, El Abbadi 2005). What is looked through for each
- * question lies close together. */
+/* Names asked for most: a fixed number of counters (Metwally, Agrawal, El Abbadi 2005). What is
+ * looked through for each question lies close together. */
 struct mf_top {
 	mf_nsec halved; /* when counts were halved last */
 	uint32_t hash[TOP_NAMES], count[TOP_NAMES], rule[TOP_NAMES];
@@ -124,34 +129,43 @@ struct mf_name_route {
 void mf_resolver_route(const struct mf_resolver *r, const struct mf_dns_name *name,
 		       struct mf_name_route *out);
 
-/* ---- question.c: what is open ---------------------------------------------------------------------- */
+/* ---- question.c: what is open ---------------------------------------------------------------- */
 
 MF_MUST_CHECK mf_err mf_questions_init(struct mf_resolver *r);
 void mf_questions_fini(struct mf_resolver *r);
 /* The open question, NULL: nobody asks that now. */
 struct mf_question *mf_question_find(struct mf_resolver *r, const struct mf_dns_key *k);
-/* Asks upstream. NULL: too many are open, or nobody can be asked. */
+/* Asks upstream. NULL: too many are open. */
 struct mf_question *mf_question_new(struct mf_resolver *r, const struct mf_dns_key *k,
 				    const struct mf_name_route *route, struct mf_group *g,
 				    bool uncached);
-/* One more who waits. False: too many do. */
-bool mf_question_join(struct mf_resolver *r, struct mf_question *q, const struct mf_dns_client *c,
-		      struct mf_span msg, const struct mf_dns_query *query);
-bool mf_question_join_lookup(struct mf_resolver *r, struct mf_question *q, struct mf_lookup *l);
-/* Takes all who wait off the question: the caller answers and frees each. */
-struct mf_waiter *mf_question_waiters(struct mf_question *q);
-void mf_waiter_free(struct mf_resolver *r, struct mf_waiter *w);
-/* Ends it; nobody waits any more. */
+/* Nobody finds it and joins it any more; before those who wait are answered for good, because a
+ * lookup of ours that has been answered may ask the same again. */
+void mf_question_close(struct mf_question *q);
+/* It is closed, and nobody waits. */
 void mf_question_free(struct mf_question *q);
 
-/* ---- answer.c -------------------------------------------------------------------------------------- */
+/* One more who may wait for an answer. NULL: too many do, or this client asks too much. */
+struct mf_waiter *mf_waiter_new(struct mf_resolver *r, const struct mf_dns_client *c,
+				struct mf_span msg, const struct mf_dns_query *query);
+struct mf_waiter *mf_waiter_new_lookup(struct mf_resolver *r, struct mf_lookup *l);
+void mf_waiter_free(struct mf_resolver *r, struct mf_waiter *w);
+/* How many bytes of an answer its client takes. */
+size_t mf_waiter_cap(const struct mf_waiter *w);
+void mf_question_join(struct mf_question *q, struct mf_waiter *w);
+/* Takes all who wait off the question: the caller answers and frees each. */
+struct mf_waiter *mf_question_waiters(struct mf_question *q);
+
+/* ---- answer.c -------------------------------------------------------------------------------- */
 
 /* As mf_upstream_done; ctx is the question. */
 void mf_question_done(void *ctx, const struct mf_upstream_result *res, mf_nsec now);
 /* Answers all who wait with what is in the cache though it has ended; false: nothing is. */
 bool mf_question_serve_stale(struct mf_question *q);
-/* Everybody who waits gets this error. */
-void mf_question_fail(struct mf_question *q, unsigned rcode, int ede);
+/* Is an answer that was kept with this note one for names that go to `hop` now? */
+bool mf_note_fits(struct mf_dns_entry_note *note, uint32_t hop);
+/* A lookup of ours has got what one of its questions found; `f` NULL: nothing. */
+void mf_lookup_found(struct mf_resolver *r, struct mf_lookup *l, const struct mf_dns_facts *f);
 /* Puts the addresses of an answer in force for a name, for `ttl` seconds at least. */
 void mf_answer_learn(struct mf_resolver *r, struct mf_span msg, const struct mf_name_route *route,
 		     uint32_t ttl);
@@ -160,29 +174,34 @@ void mf_query_log(struct mf_resolver *r, const struct mf_dns_client *c,
 		  const struct mf_dns_name *name, uint16_t type, const struct mf_name_route *route,
 		  const char *how, unsigned rcode);
 
-/* ---- group.c --------------------------------------------------------------------------------------- */
+/* ---- group.c --------------------------------------------------------------------------------- */
 
 /* Groups for what the configuration may ask; old ones must be gone. */
 MF_MUST_CHECK mf_err mf_groups_open(struct mf_resolver *r);
 void mf_groups_close(struct mf_resolver *r);
+/* The network has changed. */
+void mf_groups_reset(struct mf_resolver *r, mf_nsec now);
 /* Who is asked for names that go there; NULL: nobody. */
 struct mf_group *mf_group_of(struct mf_resolver *r, uint32_t hop);
-/* Servers that are known by name want their addresses; runs all upstreams. Returns the next deadline. */
+/* Servers that are known by name want their addresses; runs all upstreams. Returns the next
+ * deadline. */
 mf_nsec mf_groups_run(struct mf_resolver *r, mf_nsec now);
 
-/* ---- local.c --------------------------------------------------------------------------------------- */
+/* ---- local.c --------------------------------------------------------------------------------- */
 
-/* Answers from dns.hosts, and names that never leave the machine (RFC 6761, RFC 6762, RFC 7686, RFC 8375, RFC 6303,
- * the canary of browsers that would go round us). Returns the length, 0: it is none of these. */
+/* Answers from dns.hosts, and names that are not for public servers (RFC 6761, RFC 6762, RFC 7686,
+ * RFC 6303, RFC 9462, the canary of browsers that would go round us). Returns the length, 0: it is
+ * none of these. */
 size_t mf_local_answer(struct mf_resolver *r, struct mf_span msg, const struct mf_dns_query *q,
 		       uint8_t *out, size_t cap);
-/* True if mf_local_answer would answer A of it. *host, if not NULL: the line of dns.hosts, or NULL. */
+/* True if mf_local_answer would answer A of it. *host, if not NULL: the line of dns.hosts, or
+ * NULL. */
 bool mf_local_knows(const struct mf_resolver *r, const struct mf_dns_name *name,
 		    const struct mf_dns_host **host);
 /* May answers for this name have such addresses? */
 bool mf_local_may_be_private(const struct mf_resolver *r, const struct mf_dns_name *name);
 
-/* ---- top.c ----------------------------------------------------------------------------------------- */
+/* ---- top.c ----------------------------------------------------------------------------------- */
 
 void mf_top_note(struct mf_top *t, const char *name, size_t n, uint32_t hash, uint32_t rule,
 		 mf_nsec now);

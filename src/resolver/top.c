@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * top - the names asked for most, with a fixed number of counters in sets of a few, as a cache has them: a name without a
- * counter takes over the smallest of its set, and its count, so that whatever is frequent is there and its count never
- * too small (space-saving). Counts are halved every half hour, so that what was frequent yesterday goes.
+ * top - the names asked for most, with a fixed number of counters in sets of a few, as a cache has
+ * them: a name without a counter takes over the smallest of its set, and its count, so that
+ * whatever is frequent is there and its count never too small (space-saving). Counts are halved
+ * every half hour, so that what was frequent yesterday goes.
  */
 #include "resolver/state.h"
 

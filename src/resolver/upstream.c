@@ -601,20 +601,14 @@ void mf_upstream_reset(struct mf_upstream *u, mf_nsec now)
 
 /* ---- Servers that are known by name ---------------------------------------------------------- */
 
-bool mf_upstream_needs(const struct mf_upstream *u, unsigned *server, const char **name,
-		       uint16_t *port)
+bool mf_upstream_needs(const struct mf_upstream *u, unsigned server, const char **name, uint16_t *port)
 {
-	for (unsigned i = 0; i < u->n; i++) {
-		const struct mf_dns_server *d = &u->server[i].desc;
+	const struct mf_dns_server *d = &u->server[server].desc;
 
-		if (d->n_addrs)
-			continue;
-		*server = i;
-		*name = d->name;
-		*port = d->addr[0].port;
-		return true;
-	}
-	return false;
+	MF_ASSERT(server < u->n);
+	*name = d->name;
+	*port = d->addr[0].port;
+	return !d->n_addrs;
 }
 
 void mf_upstream_set_addrs(struct mf_upstream *u, unsigned server, const struct mf_endpoint *addr,

@@ -64,8 +64,8 @@ void mf_upstream_reset(struct mf_upstream *u, mf_nsec now);
  * questions that have waited for them are asked. */
 void mf_upstream_set_addrs(struct mf_upstream *u, unsigned server, const struct mf_endpoint *addr,
 			   size_t n);
-/* True while a server waits for its addresses (the resolver asks for them); `*server` is which. */
-bool mf_upstream_needs(const struct mf_upstream *u, unsigned *server, const char **name,
+/* True while this server waits for its addresses: the resolver looks its name up. */
+bool mf_upstream_needs(const struct mf_upstream *u, unsigned server, const char **name,
 		       uint16_t *port);
 
 struct mf_upstream_info {
