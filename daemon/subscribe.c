@@ -333,7 +333,7 @@ static void found(struct mf_daemon *d, uint64_t tag, const char *name, const str
 
 	if (!k)
 		return;
-	if (found->err == MF_E_UNSUPPORTED)
+	if (found->err == MF_E_UNSUPPORTED || found->err == MF_E_GONE)
 		ask_system(k);
 	else
 		take_address(k, found->addr, found->n, "its name cannot be resolved");
@@ -373,7 +373,7 @@ static bool open_system(struct mf_subscriptions *s)
 	return false;
 }
 
-/* There is no DNS in the profile. */
+/* There is no DNS in the profile, or no server for this way. */
 static void ask_system(struct sub *k)
 {
 	if (!open_system(k->all) ||
