@@ -14,6 +14,8 @@ enum { BYTES = 128 << 10, ROOM = 2 * BYTES };
 #define WALL 2000000000u
 #define NOW  (100 * MF_SEC)
 
+static const struct mf_dns_cache_when when = { NOW, WALL, 1 };
+
 static const struct mf_dns_cache_config cfg = { .bytes = BYTES,
 						.ttl_max = 86400,
 						.negative_max = 3600,
@@ -25,13 +27,13 @@ static struct mf_dns_cache *load(struct mf_span file, mf_err *err)
 	struct mf_dns_cache *c = mf_dns_cache_new(&cfg, key);
 
 	MF_ASSERT(c);
-	*err = mf_dns_cache_load(c, file, NOW, WALL);
+	*err = mf_dns_cache_load(c, file, &when);
 	return c;
 }
 
 static size_t save(const struct mf_dns_cache *c, uint8_t *out)
 {
-	size_t n = mf_dns_cache_save(c, out, ROOM, NOW, WALL);
+	size_t n = mf_dns_cache_save(c, out, ROOM, &when);
 
 	MF_ASSERT(n <= ROOM);
 	return n;

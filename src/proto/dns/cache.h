@@ -97,16 +97,21 @@ bool mf_dns_cache_info(const struct mf_dns_cache *c, uint32_t slot, mf_nsec now,
 		       struct mf_dns_entry_info *out);
 
 /* Over a restart: as bytes that mf_dns_cache_load takes back, the most popular first. Times are of
- * a wall clock (`wall`: seconds since 1970), so that what ended meanwhile is stale or gone. save
- * returns how many bytes it wants; it has written only if that is at most `cap`. Failures are not
- * saved. load: untrusted bytes; takes what is sound and fits beside what is there, a damaged entry
- * ends it. Notes are reset: hop 0, so the resolver looks at them anew. MF_E_MALFORMED: it is no
- * such file; MF_E_RANGE: it was saved later than `wall`, so nobody knows how old it is. Nothing was
- * taken then. */
-size_t mf_dns_cache_save(const struct mf_dns_cache *c, uint8_t *out, size_t cap, mf_nsec now,
-			 uint64_t wall);
-MF_MUST_CHECK mf_err mf_dns_cache_load(struct mf_dns_cache *c, struct mf_span in, mf_nsec now,
-				       uint64_t wall);
+ * a wall clock (`wall`: seconds since 1970), so that what ended meanwhile is stale or gone. `world`
+ * is any number that stands for what hops mean and where the answers are true. save returns how
+ * many bytes it wants; it has written only if that is at most `cap`. Failures are not saved. load:
+ * untrusted bytes; takes what is sound and fits beside what is there, a damaged entry ends it. Of a
+ * note the hop is kept; flags are 0, the upstream is UINT8_MAX. MF_E_MALFORMED: it is no such file;
+ * MF_E_RANGE: it was saved later than `wall`, so nobody knows how old it is; MF_E_CONFLICT: it is
+ * of another world. Nothing was taken then. */
+struct mf_dns_cache_when {
+	mf_nsec now;
+	uint64_t wall, world;
+};
+size_t mf_dns_cache_save(const struct mf_dns_cache *c, uint8_t *out, size_t cap,
+			 const struct mf_dns_cache_when *when);
+MF_MUST_CHECK mf_err mf_dns_cache_load(struct mf_dns_cache *c, struct mf_span in,
+				       const struct mf_dns_cache_when *when);
 
 /* X(name, "text"): written by the owner, mf_counter_read by others. */
 #define MF_DNS_CACHE_COUNTER_LIST(X)                               \

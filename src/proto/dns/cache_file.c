@@ -3,8 +3,8 @@
  * cache_file - the cache as bytes that outlive the program. What is read back is as untrusted as an
  * answer, and goes the same way: whatever can be found in the message is not taken from elsewhere.
  *
- *   file:  "mfdns" 0 version(2)   wall(8)   entry ...
- *   entry: length(2) flags(1) 0(1) age(4)   message
+ *   file:  "mfdns" 0 version(2)   wall(8)   world(8)   entry ...
+ *   entry: length(2) flags(1) 0(1) age(4)   hop(4)   message
  *
  * Numbers are big-endian; wall: when it was saved, seconds since 1970; age: since the answer came,
  * seconds.
@@ -13,9 +13,9 @@
 #include "proto/dns/cache_internal.h"
 
 enum {
-	FILE_HEADER = 16,
-	ENTRY_HEADER = 8,
-	VERSION = 1,
+	FILE_HEADER = 24,
+	ENTRY_HEADER = 12,
+	VERSION = 2,
 	KEY_FLAGS = MF_DNS_KEY_DO | MF_DNS_KEY_CD,
 	IS_PROTECTED = 0x80,
 };
@@ -46,6 +46,7 @@ static void save_entry(const struct mf_dns_cache *c, const struct mf_dns_entry *
 	out[2] = flags;
 	out[3] = 0;
 	mf_store_be32(out + 4, age_of(e, now));
+	mf_store_be32(out + 8, e->note.hop);
 	mf_dns_store_read(&c->store, e);
 	memcpy(out + ENTRY_HEADER, mf_dns_store_msg(&c->store, e).p, e->n_msg);
 }
@@ -69,32 +70,35 @@ static size_t save(const struct mf_dns_cache *c, uint8_t *out, mf_nsec now)
 	return n;
 }
 
-size_t mf_dns_cache_save(const struct mf_dns_cache *c, uint8_t *out, size_t cap, mf_nsec now,
-			 uint64_t wall)
+size_t mf_dns_cache_save(const struct mf_dns_cache *c, uint8_t *out, size_t cap,
+			 const struct mf_dns_cache_when *when)
 {
-	size_t n = save(c, NULL, now);
+	size_t n = save(c, NULL, when->now);
 
 	if (n > cap)
 		return n;
 	memcpy(out, magic, sizeof(magic));
 	mf_store_be16(out + 6, VERSION);
-	mf_store_be64(out + 8, wall);
-	return save(c, out, now);
+	mf_store_be64(out + 8, when->wall);
+	mf_store_be64(out + 16, when->world);
+	return save(c, out, when->now);
 }
 
 /* ---- load ---- */
 
-static mf_err load_header(struct mf_rd *r, uint64_t wall, uint64_t *since)
+static mf_err load_header(struct mf_rd *r, const struct mf_dns_cache_when *when, uint64_t *since)
 {
 	const uint8_t *m = mf_rd_bytes(r, sizeof(magic));
 	uint16_t version = mf_rd_be16(r);
-	uint64_t saved = mf_rd_be64(r);
+	uint64_t saved = mf_rd_be64(r), world = mf_rd_be64(r);
 
 	if (r->failed || memcmp(m, magic, sizeof(magic)) != 0 || version != VERSION)
 		return MF_E_MALFORMED;
-	if (saved > wall)
+	if (world != when->world)
+		return MF_E_CONFLICT;
+	if (saved > when->wall)
 		return MF_E_RANGE;
-	*since = wall - saved;
+	*since = when->wall - saved;
 	return MF_OK;
 }
 
@@ -110,29 +114,36 @@ static bool read_key(struct mf_span msg, struct mf_dns_name *name, struct mf_dns
 	return true;
 }
 
+/* What stands before a message. */
+struct head {
+	uint8_t flags;
+	uint64_t age;
+	uint32_t hop;
+};
+
 /* False: it is damaged, or there is no more room. What is over, or known better, is passed by. */
-static bool load_message(struct mf_dns_cache *c, struct mf_span msg, uint8_t flags, uint64_t age,
-			 mf_nsec now)
+static bool load_message(struct mf_dns_cache *c, struct mf_span msg, const struct head *h, mf_nsec now)
 {
-	struct mf_dns_entry init = { .segment = flags & IS_PROTECTED ? MF_DNS_PROTECTED
-								     : MF_DNS_PROBATION,
-				     .key_flags = flags & KEY_FLAGS,
-				     .note.rule = UINT32_MAX,
-				     .quiet = now };
+	struct mf_dns_entry init = {
+		.segment = h->flags & IS_PROTECTED ? MF_DNS_PROTECTED : MF_DNS_PROBATION,
+		.key_flags = h->flags & KEY_FLAGS,
+		.note = { .hop = h->hop, .rule = UINT32_MAX, .upstream = UINT8_MAX },
+		.quiet = now,
+	};
 	struct mf_dns_key k = { .flags = init.key_flags };
 	struct mf_dns_name name;
 	struct mf_dns_facts facts;
 	struct mf_dns_kept kept;
 
-	if (flags & ~(KEY_FLAGS | IS_PROTECTED) || mf_dns_facts_read(msg, &facts) ||
+	if (h->flags & ~(KEY_FLAGS | IS_PROTECTED) || mf_dns_facts_read(msg, &facts) ||
 	    !facts.cacheable || !read_key(msg, &name, &k))
 		return false;
 	init.hash = mf_dns_store_hash(&c->store, &k);
 	init.ttl = mf_dns_cache_ttl(c, &facts);
-	if (!init.ttl || age >= (uint64_t)init.ttl + c->cfg.stale ||
+	if (!init.ttl || h->age >= (uint64_t)init.ttl + c->cfg.stale ||
 	    mf_dns_store_find(&c->store, &k, init.hash))
 		return true;
-	init.born = now - age * MF_SEC;
+	init.born = now - h->age * MF_SEC;
 	if (!mf_dns_cache_prepare(c, &kept, msg, &facts) ||
 	    !mf_dns_store_fits(&c->store, kept.n, kept.n_ttls))
 		return false;
@@ -140,20 +151,22 @@ static bool load_message(struct mf_dns_cache *c, struct mf_span msg, uint8_t fla
 	return true;
 }
 
-mf_err mf_dns_cache_load(struct mf_dns_cache *c, struct mf_span in, mf_nsec now, uint64_t wall)
+mf_err mf_dns_cache_load(struct mf_dns_cache *c, struct mf_span in,
+			 const struct mf_dns_cache_when *when)
 {
 	struct mf_rd r = mf_rd_init(in);
 	uint64_t since;
-	mf_err err = load_header(&r, wall, &since);
+	mf_err err = load_header(&r, when, &since);
 	bool sound = true;
 
 	while (!err && sound && mf_rd_left(&r)) {
 		uint16_t n = mf_rd_be16(&r), flags = mf_rd_be16(&r);
-		uint32_t age = mf_rd_be32(&r);
+		uint32_t age = mf_rd_be32(&r), hop = mf_rd_be32(&r);
 		const uint8_t *msg = mf_rd_bytes(&r, n);
+		struct head h = { (uint8_t)(flags >> 8), since + age, hop };
 
 		sound = msg && !(flags & 0xff) && since <= UINT32_MAX &&
-			load_message(c, mf_span(msg, n), (uint8_t)(flags >> 8), since + age, now);
+			load_message(c, mf_span(msg, n), &h, when->now);
 	}
 	return err;
 }

@@ -5,20 +5,22 @@
  */
 #include "cached.h"
 
-enum { FILE_ROOM = 1 << 20 };
+enum { FILE_ROOM = 1 << 20, HEADER = 24, WORLD = 77 };
 static uint8_t file[FILE_ROOM];
 
 static size_t save(const struct mf_dns_cache *c, uint64_t wall)
 {
-	size_t n = mf_dns_cache_save(c, NULL, 0, now, wall);
+	struct mf_dns_cache_when when = { now, wall, WORLD };
+	size_t n = mf_dns_cache_save(c, NULL, 0, &when);
 
 	assert_true(n <= sizeof(file));
-	assert_int_equal(mf_dns_cache_save(c, file, n, now, wall), n);
+	assert_int_equal(mf_dns_cache_save(c, file, n, &when), n);
 	return n;
 }
 
-static struct mf_dns_cache *loaded(size_t n, uint64_t wall, mf_err want)
+static struct mf_dns_cache *loaded_in(uint64_t world, size_t n, uint64_t wall, mf_err want)
 {
+	struct mf_dns_cache_when when = { now, wall, world };
 	struct mf_dns_cache_config cfg = config();
 	struct mf_dns_cache *c = mf_dns_cache_new(&cfg, hash_key);
 	uint8_t *exact = malloc(n ? n : 1); /* so that reading beyond it is noticed */
@@ -26,9 +28,14 @@ static struct mf_dns_cache *loaded(size_t n, uint64_t wall, mf_err want)
 	assert_non_null(c);
 	assert_non_null(exact);
 	memcpy(exact, file, n);
-	assert_int_equal(mf_dns_cache_load(c, mf_span(exact, n), now, wall), want);
+	assert_int_equal(mf_dns_cache_load(c, mf_span(exact, n), &when), want);
 	free(exact);
 	return c;
+}
+
+static struct mf_dns_cache *loaded(size_t n, uint64_t wall, mf_err want)
+{
+	return loaded_in(WORLD, n, wall, want);
 }
 
 /* What is read back is as old as it is, on a machine whose own clock has just begun. */
@@ -50,7 +57,9 @@ static void test_restart(void **state)
 	assert_true(get(d, "a.example", &hit) && !hit.stale);
 	assert_int_equal(hit.age, 210);
 	assert_int_equal(hit.ttl, 1000);
-	assert_int_equal(hit.note->hop, 0);
+	assert_int_equal(hit.note->hop, note.hop);
+	assert_int_equal(hit.note->upstream, UINT8_MAX);
+	assert_int_equal(hit.note->flags, 0);
 	assert_int_equal(hit.note->rule, UINT32_MAX);
 	assert_true(get(d, "b.example", &hit) && hit.stale && hit.refresh);
 	pass(790);
@@ -63,6 +72,9 @@ static void test_restart(void **state)
 	assert_int_equal(mf_dns_cache_counters(d)->entries, 1);
 	mf_dns_cache_free(d);
 	mf_dns_cache_free(loaded(n, 999999, MF_E_RANGE));
+	d = loaded_in(WORLD + 1, n, 1000200, MF_E_CONFLICT);
+	assert_int_equal(mf_dns_cache_counters(d)->entries, 0);
+	mf_dns_cache_free(d);
 	mf_dns_cache_free(c);
 }
 
@@ -100,6 +112,7 @@ static void test_restart_order(void **state)
 /* What is there is newer than what comes from a file. */
 static void test_load_beside(void **state)
 {
+	struct mf_dns_cache_when when = { now, 1, WORLD };
 	struct mf_dns_cache *c = new_cache();
 	struct mf_dns_hit hit;
 	size_t n;
@@ -110,7 +123,7 @@ static void test_load_beside(void **state)
 	n = save(c, 1);
 	mf_dns_cache_flush(c);
 	put_a(c, "a.example", 500);
-	assert_int_equal(mf_dns_cache_load(c, mf_span(file, n), now, 1), MF_OK);
+	assert_int_equal(mf_dns_cache_load(c, mf_span(file, n), &when), MF_OK);
 	assert_int_equal(mf_dns_cache_counters(c)->entries, 2);
 	assert_true(get(c, "a.example", &hit));
 	assert_int_equal(hit.ttl, 500);
@@ -129,24 +142,25 @@ static void test_damaged(void **state)
 		put_a(c, numbered("n", i), 1000);
 	n = save(c, 1);
 	for (cut = 0; cut <= n; cut++) {
-		d = loaded(cut, 1, cut < 16 ? MF_E_MALFORMED : MF_OK);
+		d = loaded(cut, 1, cut < HEADER ? MF_E_MALFORMED : MF_OK);
 		assert_int_equal(mf_dns_cache_counters(d)->entries,
-				 cut < 16 ? 0 : (cut - 16) / ((n - 16) / 8));
+				 cut < HEADER ? 0 : (cut - HEADER) / ((n - HEADER) / 8));
 		mf_dns_cache_free(d);
 	}
 	file[0] ^= 1;
 	mf_dns_cache_free(loaded(n, 1, MF_E_MALFORMED));
 	file[0] ^= 1;
-	file[7] ^= 2;
+	file[7] ^= 1;
 	mf_dns_cache_free(loaded(n, 1, MF_E_MALFORMED));
-	file[7] ^= 2;
+	file[7] ^= 1;
 	for (unsigned i = 0; i < 2000; i++) {
-		size_t at = 16 + mf_prng_below(&g, n - 16);
+		size_t at = HEADER + mf_prng_below(&g, n - HEADER);
 		uint8_t was = file[at];
 
 		file[at] ^= (uint8_t)(1 + mf_prng_below(&g, 255));
 		d = loaded(n, 1, MF_OK);
-		assert_in_range(mf_dns_cache_counters(d)->entries, (at - 16) / ((n - 16) / 8), 8);
+		assert_in_range(mf_dns_cache_counters(d)->entries,
+				(at - HEADER) / ((n - HEADER) / 8), 8);
 		mf_dns_cache_free(d);
 		file[at] = was;
 	}
