@@ -21,266 +21,305 @@ sys.dont_write_bytecode = True
 sys.path.insert(0, os.path.join(ROOT, "tests", "net"))
 
 PICTURE = """
-                                              ┌─ hamburg (wireguard-go, NAT)  203.0.113.10 ─┐
-  home (MintFlow) ── 192.0.2.0/24 ── isp ─────┤                                             ├─ internet
-     │                                        ├─ osaka   (wireguard-go, NAT)  203.0.113.20 ─┤  web, iperf3
-     └── 192.168.7.0/24 ── printer            └─ direct: sessions of home's own ────────────┘
+                                         ┌─ vpn (wireguard-go, NAT)    192.0.3.10
+  home (MintFlow) ── 192.0.2.0/24 ── isp ┤   inside: DNS server 8.8.8.8, an office 10.20.0.0/16
+     │                                   └─ net   DNS servers 1.1.1.1, 1.0.0.1, the web, iperf3
+     └── 192.168.7.0/24 ── printer
 """
 
 PROFILE = """\
-# The profile that ./demo runs at home. Keys are made anew each time.
+# The profile that ./demo runs at home: Selective-VPN with a list of advertisers. The key is made anew each time.
 version: 1
 tunnel:
   name: mint0
   address: [10.66.0.2/30, "fd66::2/126"]
-  mtu: 1420
   auto_route: true              # all of the machine's traffic comes in
   exclude_lan: true             # the printer stays reachable
 
 interfaces:
-  - name: hamburg
+  - name: home-vpn
     type: wireguard
-    private_key_file: hamburg.key
+    private_key_file: home-vpn.key
     address: [10.10.0.2/32, "fd10::2/128"]
     mtu: 1420
     peers:
-      - public_key: "{hamburg}"
-        endpoint: 203.0.113.10:51820
+      - public_key: "{public}"
+        endpoint: 192.0.3.10:51820
         allowed_ips: [0.0.0.0/0, "::/0"]
         persistent_keepalive: 25
-  - name: osaka
-    type: wireguard
-    private_key_file: osaka.key
-    address: [10.20.0.2/32]
-    mtu: 1420
-    peers:
-      - public_key: "{osaka}"
-        preshared_key: "{psk}"
-        endpoint: 203.0.113.20:51820
-        allowed_ips: [0.0.0.0/0]
+
+domain_sets:
+  streaming: {{ domains: [netflix.com, nflxvideo.net] }}
+  ads: {{ files: [ads.hosts] }}                     # a list as advertisers' blockers publish them
 
 cidr_sets:
-  japan: {{ cidrs: [198.19.0.0/16], files: [japan.txt] }}
-  nearby: {{ cidrs: [198.18.32.0/19, "2001:db8:77::/64"] }}
-  ads: {{ cidrs: [198.18.66.0/24] }}
+  office: {{ cidrs: [10.20.0.0/16], files: [office.txt] }}
+  ad-networks: {{ cidrs: [198.51.100.0/24] }}
 
 app_routing:
-  enabled: true
   routes:
-    - {{ cidr_set: japan, to: osaka }}
-    - {{ cidr_set: nearby, to: direct }}          # the local internet, past every VPN
-    - {{ cidr_set: ads, to: reject }}
+    - {{ domain_set: ads, to: reject }}
+    - {{ domain_set: streaming, to: home-vpn }}
+    - {{ cidr_set: office, to: home-vpn }}
+    - {{ cidr_set: ad-networks, to: reject }}
+    - {{ cidr: 198.51.100.99/32, to: direct }}      # one good address among theirs
     - {{ cidr: 198.18.13.0/24, to: drop }}
-    - {{ cidr: 198.18.66.7/32, to: hamburg }}     # one good address among the ads
-    - {{ cidr: 0.0.0.0/0, to: hamburg }}
-    - {{ cidr: "::/0", to: hamburg }}
+    - {{ cidr: 8.8.8.8/32, to: home-vpn }}          # the VPN's DNS server
+    - {{ cidr: 0.0.0.0/0, to: direct }}
+    - {{ cidr: "::/0", to: direct }}
+  dns_fallback: direct
+
+dns:
+  vpn_servers: [8.8.8.8]                          # for what goes to the VPN, asked inside it
+  direct_servers: [1.1.1.1, 1.0.0.1]              # for all else, asked beside it
 """
-JAPAN = "# one prefix a line\n198.18.200.0/24\n198.18.201.0/24\n"
+OFFICE = "# one prefix a line\n203.0.113.0/24\n"
+ADS = "# a hosts file\n0.0.0.0 ads.example.com\n0.0.0.0 tracker.example.net pixel.example.net\n"
+NAMES = ["www.netflix.com", "assets.nflxvideo.net", "www.example.org", "ads.example.com", "tracker.example.net"]
 
 
 class Table:
     """What was sent where, what was to happen, and what did."""
 
-    HEAD = ("what", "destination", "should go", "mintflow why", "what happened")
+    HEAD = ("what", "destination", "asked of", "address", "should go", "why", "what happened")
 
     def __init__(self):
         self.rows = []
         self.wrong = 0
 
-    def add(self, what, destination, want, why, got, right):
-        self.rows.append((what, destination, want, why, got, right))
+    def add(self, what, destination, want, got, right, why="-", asked="-", address="-"):
+        self.rows.append((what, destination, asked, address, want, why, got, right))
         self.wrong += not right
         print("." if right else "✗", end="", flush=True)
 
     def show(self):
         print("\n")
-        rows = [self.HEAD] + [r[:5] for r in self.rows]
-        widths = [max(len(str(r[i])) for r in rows) for i in range(5)]
+        columns = len(self.HEAD)
+        rows = [self.HEAD] + [r[:columns] for r in self.rows]
+        widths = [max(len(str(r[i])) for r in rows) for i in range(columns)]
         for i, r in enumerate(rows):
-            mark = "  " if i == 0 else "✓ " if self.rows[i - 1][5] else "✗ "
+            mark = "  " if i == 0 else "✓ " if self.rows[i - 1][columns] else "✗ "
             print(mark + "  ".join(str(c).ljust(w) for c, w in zip(r, widths)).rstrip())
             if i == 0:
                 print("  " + "  ".join("─" * w for w in widths))
         print()
 
 
-def build_lab(lab):
-    from lab import genkey, genpsk
-    from wgend import Mintflow, Peer, WireguardGo
-    h = {n: lab.host(n, forward=n in ("isp", "hamburg", "osaka"))
-         for n in ("home", "isp", "hamburg", "osaka", "internet", "printer")}
-    lab.link(h["home"], h["isp"], ["192.0.2.2/24", "2001:db8:2::2/64"],
-             ["192.0.2.1/24", "2001:db8:2::1/64"], a_dev="eth0")
-    lab.link(h["home"], h["printer"], ["192.168.7.2/24"], ["192.168.7.1/24"], a_dev="eth1")
-    for n, net in (("hamburg", 10), ("osaka", 20)):
-        lab.link(h["isp"], h[n], [f"203.0.113.{net + 1}/31"], [f"203.0.113.{net}/31"])
-        h[n].ip(f"route add default via 203.0.113.{net + 1}")
-    lab.link(h["isp"], h["internet"], ["198.51.100.1/24", "2001:db8:5::1/64"],
-             ["198.51.100.2/24", "2001:db8:5::2/64"])
-    lab.link(h["hamburg"], h["internet"], ["2001:db8:10::10/64"], ["2001:db8:10::1/64"],
-             a_dev="six")
-    h["home"].ip("route add default via 192.0.2.1")
-    h["home"].ip("-6 route add default via 2001:db8:2::1")
-    # Past the tunnel everything is reachable too: a leak would show, not fail.
-    h["isp"].ip("route add 198.18.0.0/15 via 198.51.100.2")
-    for net in ("2001:db8:99::/64", "2001:db8:77::/64"):
-        h["isp"].ip(f"-6 route add {net} via 2001:db8:5::2")
-        h["internet"].ip(f"route add local {net} dev lo")
-    h["hamburg"].ip("-6 route add default via 2001:db8:10::1")
-    h["internet"].ip("route add default via 198.51.100.1")
-    h["internet"].ip("-6 route add default via 2001:db8:5::1")
-    h["internet"].ip("route add local 198.18.0.0/15 dev lo")
-    h["hamburg"].masquerade("to-isp")
-    h["hamburg"].nft('table inet nat {\n chain post {\n oifname "six" masquerade\n }\n}\n')
-    h["osaka"].masquerade("to-isp")
+class Demo:
+    """The laboratory, and MintFlow at home with the profile above."""
 
-    files = lab.path("www")
-    os.mkdir(files)
-    blob = os.urandom(64 << 20)
-    with open(os.path.join(files, "film.bin"), "wb") as f:
-        f.write(blob)
-    h["internet"].http_server(80, files)
-    h["internet"].iperf_server()
-    h["printer"].http_server(80)
+    def __init__(self, lab):
+        from dnsnet import (DIRECT_DNS, DIRECT_DNS6, DIRECT_DNS_2, VPN_DNS, VPN_DNS6, Net)
+        from nameserver import Dnsmasq, certificate
+        from wgend import Mintflow
+        self.lab, files = lab, lab.path("www")
+        os.mkdir(files)
+        film = os.urandom(64 << 20)
+        with open(os.path.join(files, "film.bin"), "wb") as f:
+            f.write(film)
+        self.film = hashlib.sha256(film).hexdigest()
+        self.net = net = Net(lab, NAMES, servers=False, www=files)
+        Dnsmasq(net.vpn, [VPN_DNS, VPN_DNS6], net.zones["vpn"]).start()
+        Dnsmasq(net.net, [DIRECT_DNS, DIRECT_DNS_2, DIRECT_DNS6], net.zones["direct"]).start()
+        net.traps()
+        *tls, self.ca = certificate(lab, NAMES)
+        net.net.http_server(443, tls=tls)
+        net.net.iperf_server()
+        printer = lab.host("printer")
+        lab.link(net.home, printer, ["192.168.7.2/24"], ["192.168.7.1/24"], a_dev="eth1")
+        printer.http_server(80)
+        self.host = net.home
+        self.home = Mintflow(net.home, ["10.66.0.2/30", "fd66::2/126"], iface="home-vpn", auto_route=True,
+                             private=net.private)
+        self.home.path = lab.path("home.yaml")
+        self.home.write_profile = self.write_profile
 
-    psk = genpsk()
-    hamburg = WireguardGo(h["hamburg"], ["10.10.0.1/24", "fd10::1/64"], port=51820)
-    osaka = WireguardGo(h["osaka"], ["10.20.0.1/24"], port=51820)
-    keys = {}
-    for end, allowed, key in ((hamburg, ["10.10.0.2/32", "fd10::2/128"], None),
-                              (osaka, ["10.20.0.2/32"], psk)):
-        private, public = genkey()
-        end.peers.append(Peer(public, allowed, psk=key))
-        end.start()
-        keys[end.host.name] = private
+    def write_profile(self):
+        for name, text in (("home-vpn.key", self.net.private + "\n"), ("office.txt", OFFICE),
+                           ("ads.hosts", ADS),
+                           ("home.yaml", PROFILE.format(public=self.net.wg.public))):
+            with open(os.open(self.lab.path(name), os.O_CREAT | os.O_WRONLY | os.O_TRUNC, 0o600), "w") as f:
+                f.write(text)
+        return self.home.path
 
-    home = Mintflow(h["home"], ["10.66.0.2/30", "fd66::2/126"], iface="hamburg", auto_route=True)
-    for name, private in keys.items():
-        with open(os.open(lab.path(f"{name}.key"), os.O_CREAT | os.O_WRONLY, 0o600), "w") as f:
-            f.write(private + "\n")
-    with open(lab.path("japan.txt"), "w") as f:
-        f.write(JAPAN)
-    home.path = lab.path("home.yaml")
-    text = PROFILE.format(hamburg=hamburg.public, osaka=osaka.public, psk=psk)
+    def system(self):
+        """What MintFlow changes at home, and must put back."""
+        return ([self.host.ip(x) for x in ("-4 rule", "-6 rule", "-4 route", "-6 route")]
+                + [self.host.out(["cat", "/etc/resolv.conf"])])
 
-    def write():
-        with open(os.open(home.path, os.O_CREAT | os.O_WRONLY | os.O_TRUNC, 0o600), "w") as f:
-            f.write(text)
-        return home.path
-    home.write_profile = write
-    return h, home, hamburg, osaka, hashlib.sha256(blob).hexdigest()
+    def why(self, destination):
+        """(interface, reason) as `mintflow why --json` has them."""
+        try:
+            j = self.home.json("why", destination)
+        except LabError as e:
+            return "error", str(e)[:60]
+        to = j["interface"] or {"policy-drop": "drop", "policy-reject": "reject"}.get(j.get("reason"))
+        if j.get("learned_of"):
+            said = f"an address of {j['learned_of']}"
+        elif j.get("domain_set"):
+            said = f"domain set {j['domain_set']}"
+        elif "route" in j:
+            said = f"route {j['route']}"
+        else:
+            said = "dns_fallback"
+        return to, said
 
+    def asked_of(self, name):
+        """Who has answered for a name, as `mintflow why` knows it: "8.8.8.8 in home-vpn"."""
+        kept = self.home.json("why", name)["cached"]
+        return ", ".join(sorted({f"{x['server']} in {x['interface']}" if x["interface"] != "direct"
+                                 else x["server"] for x in kept})) or "nobody"
 
-def say_why(home, destination):
-    """Where `mintflow why --json` sends it."""
-    try:
-        return home.why(destination) or "nowhere"
-    except LabError as e:
-        return f"error: {e}"[:60]
+    def curl(self, url, *options, timeout=4):
+        """(curl's status, what the server says of the client, seconds)"""
+        start = time.monotonic()
+        r = self.host.run(["curl", "-gs", "-m", timeout, "--cacert", self.ca, *options, url], check=False)
+        took = time.monotonic() - start
+        return r.returncode, json.loads(r.stdout) if r.returncode == 0 else None, took
 
-
-def fetch(host, address, timeout=4, port=80):
-    """(curl's status, the address that the server saw, seconds)"""
-    at = f"[{address}]" if ":" in address else address
-    start = time.monotonic()
-    r = host.run(["curl", "-gs", "-m", timeout, f"http://{at}:{port}/whoami"], check=False)
-    took = time.monotonic() - start
-    return r.returncode, json.loads(r.stdout)["client"] if r.returncode == 0 else None, took
-
-
-# As the server sees who asks.
-SEEN = {"203.0.113.10": "hamburg", "2001:db8:10::10": "hamburg", "203.0.113.20": "osaka",
-        "192.0.2.2": "direct", "2001:db8:2::2": "direct"}
-NEARBY, NEARBY6 = "198.18.40.1", "2001:db8:77::7"
-AT_HOMES_CABLE = "not arp and not icmp6 and not (udp and port 51820)"
+    def page(self, t, what, name, want, *options, scheme="http", asked=None):
+        """A web page by name or address: the way is what the server has seen."""
+        at = f"[{name}]" if ":" in name else name
+        status, said, _ = self.curl(f"{scheme}://{at}/whoami", *options)
+        way, address, got = None, "-", f"curl gave {status}"
+        if said:
+            way, address = WAYS.get(said["client"], said["client"]), said["address"]
+            if said["server"] == "vpn":         # the office is behind the VPN, before its NAT
+                way = "home-vpn" if said["client"] == "10.10.0.2" else said["client"]
+            got = f"the server saw {said['client']}"
+        to, why = self.why(name)
+        by_name = not address.startswith(name)
+        asked = asked or (self.asked_of(name) if by_name else "-")
+        right = way == want == to and (not by_name or asked in ASKED[want])
+        t.add(what, name, want, got, right, why, asked, address)
 
 
-def exercise(h, home, hamburg, osaka, film):
-    t = Table()
-    host = h["home"]
-    leak = h["isp"].capture("to-home", f"{AT_HOMES_CABLE} and not net 198.18.32.0/19 "
-                            "and not net 2001:db8:77::/64", "leak")
+WAYS = {"192.0.3.10": "home-vpn", "2001:db8:3::10": "home-vpn", "192.0.2.2": "direct",
+        "2001:db8:2::2": "direct"}
+OWN = "an app's own resolver"
+ASKED = {"home-vpn": ("8.8.8.8 in home-vpn", OWN), "direct": ("1.1.1.1", "1.0.0.1", "1.0.0.1, 1.1.1.1")}
+WEB, WEB6 = "198.18.1.7", "2001:db8:99::77"
 
-    for what, dst, want in (("web", "198.18.1.1", "hamburg"),
-                            ("web, IPv6", "2001:db8:99::7", "hamburg"),
-                            ("web, set `japan`", "198.19.4.4", "osaka"),
-                            ("web, set from a file", "198.18.201.9", "osaka"),
-                            ("web, exception in `ads`", "198.18.66.7", "hamburg"),
-                            ("web, set `nearby`", NEARBY, "direct"),
-                            ("web, `nearby`, IPv6", NEARBY6, "direct")):
-        status, seen, _ = fetch(host, dst)
-        got = f"server saw {seen} ({SEEN.get(seen, '?')})" if seen else f"curl gave {status}"
-        why = say_why(home, dst)
-        t.add(what, dst, want, why, got, SEEN.get(seen) == want and why == want)
-    status, _, took = fetch(host, "198.18.66.1")
-    why = say_why(home, "198.18.66.1")
-    t.add("web, set `ads`", "198.18.66.1", "reject", why,
+
+def names(d, t):
+    """By name: whom MintFlow asks, and which way the page comes."""
+    d.page(t, "web, set `streaming`", "www.netflix.com", "home-vpn")
+    d.page(t, "the same, IPv6", "assets.nflxvideo.net", "home-vpn", "-6")
+    d.page(t, "web, no set", "www.example.org", "direct")
+    d.page(t, "the same, IPv6", "www.example.org", "direct", "-6")
+    for name in ("ads.example.com", "tracker.example.net"):
+        status, _, took = d.curl(f"http://{name}/")
+        to, why = d.why(name)
+        asked = d.asked_of(name)
+        t.add("web, set `ads`", name, "reject", "no such name" if status == 6 else f"curl gave {status}",
+              status == 6 and took < 1 and to == "reject" and asked == "nobody", why, asked)
+    # Apps that know the address: the name that the session shows decides.
+    address = d.net.zones["direct"]["ads.example.com"]["A"][0]
+    for scheme, port in (("https", 443), ("http", 80)):
+        status, _, took = d.curl(f"{scheme}://ads.example.com/whoami", "--resolve",
+                                 f"ads.example.com:{port}:{address}")
+        shows = "TLS server name" if port == 443 else "HTTP Host"
+        t.add(f"{scheme}, set `ads`", "ads.example.com", "reject",
+              f"reset after {took * 1000:.0f} ms" if status in (35, 56) else f"curl gave {status}",
+              status in (35, 56) and took < 1, shows, OWN, address)
+    address = d.net.zones["direct"]["www.example.org"]["A"][0]
+    d.page(t, "https, set `streaming`", "www.netflix.com", "home-vpn", "--resolve",
+           f"www.netflix.com:443:{address}", scheme="https", asked=OWN)
+    for server in ("9.9.9.9", "8.8.8.8"):
+        got = ask(d.host, server, "www.example.org").addresses
+        t.add(f"DNS, an app asks {server}", "www.example.org", "direct", f"{got[0]}, as 1.1.1.1 says",
+              got == d.net.zones["direct"]["www.example.org"]["A"], "hijacked", d.asked_of("www.example.org"))
+
+
+def addresses(d, t):
+    """By address alone."""
+    d.page(t, "web, set `office`", "10.20.30.40", "home-vpn")
+    d.page(t, "web, set from a file", "203.0.113.8", "home-vpn")
+    d.page(t, "web", WEB, "direct")
+    d.page(t, "web, IPv6", WEB6, "direct")
+    d.page(t, "exception in `ad-networks`", "198.51.100.99", "direct")
+    status, _, took = d.curl("http://198.51.100.1/")
+    to, why = d.why("198.51.100.1")
+    t.add("web, set `ad-networks`", "198.51.100.1", "reject",
           f"refused after {took * 1000:.0f} ms" if status == 7 else f"curl gave {status}",
-          status == 7 and took < 1 and why == "reject")
-    status, _, took = fetch(host, "198.18.13.1", 1.5)
-    why = say_why(home, "198.18.13.1")
-    t.add("web", "198.18.13.1", "drop", why,
+          status == 7 and took < 1 and to == "reject", why)
+    status, _, took = d.curl("http://198.18.13.1/", timeout=1.5)
+    to, why = d.why("198.18.13.1")
+    t.add("web", "198.18.13.1", "drop",
           f"silence for {took:.1f} s" if status == 28 else f"curl gave {status}",
-          status == 28 and why == "drop")
-    status, seen, _ = fetch(host, "192.168.7.1")
-    t.add("printer's page", "192.168.7.1", "stay at home", "-",
-          f"printer saw {seen}" if seen else f"curl gave {status}", seen == "192.168.7.2")
-    status, _, took = fetch(host, NEARBY, port=81)
-    t.add("nobody listens there", NEARBY + ":81", "direct", say_why(home, NEARBY),
+          status == 28 and to == "drop", why)
+    status, said, _ = d.curl("http://192.168.7.1/whoami")
+    t.add("printer's page", "192.168.7.1", "stay at home",
+          f"the printer saw {said['client']}" if said else f"curl gave {status}",
+          bool(said) and said["client"] == "192.168.7.2")
+    status, _, took = d.curl(f"http://{WEB}:81/")
+    t.add("nobody listens there", WEB + ":81", "direct",
           f"refused after {took * 1000:.0f} ms" if status == 7 else f"curl gave {status}",
-          status == 7 and took < 1)
-    for what, dst, want in (("ping", "198.18.1.1", "hamburg"),
-                            ("ping, IPv6", "2001:db8:99::7", "hamburg"),
-                            ("ping, `nearby`", NEARBY, "direct"),
-                            ("ping, `nearby`, IPv6", NEARBY6, "direct")):
-        got = host.ping(dst, 5, interval=0.1, check=False)
-        t.add(what, dst, want, say_why(home, dst), f"{got} of 5 answered", got == 5)
-    for dst, want, note in (("198.18.1.1", "hamburg", " (wireguard-go at the other end)"),
-                            (NEARBY, "direct", "")):
-        got = host.run(["sh", "-c", f"curl -gs -m 60 http://{dst}/film.bin | sha256sum"]).stdout
-        t.add("64 MiB download", dst, want, say_why(home, dst),
-              "SHA-256 agrees" if got.split()[0] == film else "SHA-256 differs!",
-              got.split()[0] == film)
-        for what, args in (("iperf3 up", []), ("iperf3 down", ["-R"])):
+          status == 7 and took < 1, d.why(WEB)[1])
+    for dst, want in (("www.netflix.com", "home-vpn"), ("10.20.30.40", "home-vpn"), (WEB, "direct"),
+                      (WEB6, "direct")):
+        got = d.host.ping(dst, 5, interval=0.1, check=False)
+        to, why = d.why(dst)
+        t.add("ping", dst, want, f"{got} of 5 answered", got == 5 and to == want, why)
+
+
+def bulk(d, t):
+    """Downloads and throughput, on both ways."""
+    for name, want, note in (("www.netflix.com", "home-vpn", " (wireguard-go at the other end)"),
+                             ("www.example.org", "direct", "")):
+        to, why = d.why(name)
+        got = d.host.run(["sh", "-c", f"curl -gs -m 60 http://{name}/film.bin | sha256sum"]).stdout.split()[0]
+        t.add("64 MiB download", name, want,
+              "SHA-256 agrees" if got == d.film else "SHA-256 differs!", got == d.film and to == want, why)
+        for what, args in (("iperf3 up", ["-4"]), ("iperf3 down", ["-4", "-R"])):
             try:
-                rate = host.iperf(dst, *args,
-                                  seconds=3)["end"]["sum_received"]["bits_per_second"] / 1e9
+                rate = d.host.iperf(name, *args, seconds=2)["end"]["sum_received"]["bits_per_second"] / 1e9
             except LabError as e:
-                t.add(what, dst, want, "-", str(e)[:60], False)
+                t.add(what, name, want, str(e)[:60], False)
                 continue
-            t.add(what, dst, want, say_why(home, dst), f"{rate:.2f} Gbit/s{note}", rate > 0.01)
-    a_live_session(t, host, home)
-    for end in (hamburg, osaka):
-        wg = host.run(["wg", "show", end.host.name, "latest-handshakes"], check=False).stdout
-        ok = end.public in wg and not wg.split()[1] == "0"
-        t.add("wg show", end.host.name, "handshake", "-", "done" if ok else wg.strip(), ok)
-    leaked = [p for p in leak.packets()]
-    t.add("the wire at the provider", "home – isp", "WireGuard, nearby", "-",
-          f"{len(leaked)} other packets" + (f": {leaked[0].summary()[:50]}" if leaked else ""),
-          not leaked)
-    return t
+            t.add(what, name, want, f"{rate:.2f} Gbit/s{note}", rate > 0.01, why)
 
 
-def a_live_session(t, host, home):
-    """One that stays open while `show sessions` and `why` are asked about it."""
-    with host.socket() as s:
-        s.connect((NEARBY, 80))
+def a_live_session(d, t):
+    """One that stays open while `show sessions` is asked about it."""
+    with d.host.socket() as s:
+        s.connect((WEB, 80))
         port = s.getsockname()[1]
-        found = [x for x in home.json("show", "sessions")["sessions"]
+        s.sendall(b"GET /whoami HTTP/1.1\r\nHost: plain.example\r\n\r\n")
+        s.recv(4096)
+        found = [x for x in d.home.json("show", "sessions")["sessions"]
                  if x["app"].endswith(f":{port}")]
         got = "; ".join(f"{x['proto']} {x['app']} {x['state']}, {x['interface']}" for x in found)
-        t.add("show sessions", f"{NEARBY}:80", "direct", say_why(home, NEARBY), got or "not there",
+        t.add("show sessions", f"{WEB}:80", "direct", got or "not there",
               len(found) == 1 and found[0]["interface"] == "direct"
-              and found[0]["state"] == "established")
+              and found[0]["state"] == "established", d.why(WEB)[1])
 
 
-def take_down(h, home):
-    """Stop MintFlow; what it changed at home must be as before."""
-    def routes():
-        return [h["home"].ip(x) for x in ("-4 rule", "-6 rule", "-4 route", "-6 route")]
-    before = home.routes_before
-    status = home.stop()
-    return status, routes() == before
+def cable(d, t, capture):
+    """What home's cable has carried, but for the two ways that it should."""
+    from dnsnet import layers, telling
+    packets = capture.packets()
+    asked = {got[1] for got in map(layers, packets) if got and got[0] in WAYS and got[3] == 53}
+    t.add("DNS servers asked", "home's cable", "1.1.1.1, 1.0.0.1", ", ".join(sorted(asked)) or "none",
+          bool(asked) and asked <= {"1.1.1.1", "1.0.0.1"})
+    told = telling(packets, "netflix", "nflxvideo", "\7tracker")
+    t.add("names of the VPN and of ads", "home's cable", "none in clear", f"{len(told)} packets"
+          + (f": {told[0].summary()[:50]}" if told else ""), not told)
+
+
+def exercise(d):
+    t = Table()
+    capture = d.host.capture("eth0", "not arp and not icmp6 and not (tcp port 5201) and not (udp port 51820)",
+                             "cable")
+    names(d, t)
+    addresses(d, t)
+    a_live_session(d, t)
+    cable(d, t, capture)
+    bulk(d, t)
+    wg = d.host.run(["wg", "show", "home-vpn", "latest-handshakes"], check=False).stdout
+    ok = d.net.wg.public in wg and wg.split()[1] != "0"
+    t.add("wg show", "home-vpn", "handshake", "done" if ok else wg.strip(), ok)
+    return t
 
 
 def demo(keep):
@@ -291,34 +330,33 @@ def demo(keep):
     started = time.monotonic()
     with Lab("demo", keep=keep) as lab:
         print(PICTURE)
-        h, home, hamburg, osaka, film = build_lab(lab)
-        home.routes_before = [h["home"].ip(x)
-                              for x in ("-4 rule", "-6 rule", "-4 route", "-6 route")]
         try:
-            home.start()
-            home.host.ping_until("198.18.1.1", 10)
-            t = exercise(h, home, hamburg, osaka, film)
+            d = Demo(lab)
+            before = d.system()
+            d.home.start()
+            d.host.ping_until("10.20.0.1", 10)
+            t = exercise(d)
         except LabError as e:
             print(f"\ndemo: {e}\n{lab.logs()}", file=sys.stderr)
             lab.close()
             return 1
         t.show()
-        print(home.cli("status", check=False).stdout)
+        print(d.home.cli("status", check=False).stdout)
         if t.wrong:
             print(lab.logs(), file=sys.stderr)
         if keep:
             lab.save(STATE)
             print("The laboratory is left running. To enter and to end it:\n"
-                  "  ./demo enter home        then: mintflow status, mintflow why 198.18.66.1, wg show,\n"
-                  "                           curl http://198.19.0.1/whoami, ping 198.18.13.1\n"
-                  "  ./demo enter hamburg     (also osaka, isp, internet, printer)\n"
+                  "  ./demo enter home        then: mintflow status, mintflow why www.netflix.com,\n"
+                  "                           mintflow show dns-cache, mintflow show routes, wg show,\n"
+                  "                           curl http://www.netflix.com/whoami, curl http://ads.example.com\n"
+                  "  ./demo enter vpn         (also isp, net, printer)\n"
                   "  ./demo stop\n"
-                  f"Profile: {lab.path('home.yaml')}")
+                  f"Profile: {d.home.path}")
         else:
-            status, clean = take_down(h, home)
-            ok = status == 0 and clean
-            print(f"stopped with status {status}; routes and rules at home are "
-                  + ("as before" if clean else "NOT as before"))
+            ok = d.home.stop() == 0 and d.system() == before
+            print("stopped; routes, rules and resolv.conf at home are "
+                  + ("as before" if ok else "NOT as before"))
             t.wrong += not ok
         n = len(t.rows)
         print(f"{n - min(t.wrong, n)} of {n} right, {time.monotonic() - started:.0f} s")
@@ -358,6 +396,7 @@ def main():
 
 
 from lab import LabError, build, close_saved, load_saved, mintflow_path  # noqa: E402
+from nameserver import ask  # noqa: E402
 
 if __name__ == "__main__":
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))

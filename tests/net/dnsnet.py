@@ -55,10 +55,11 @@ def seen_by(address):
 
 class Net:
     """The hosts, cables and servers, all but home's MintFlow. `names`: what the world's servers know, each
-    in its view; `more`: {"vpn": zone, "direct": zone} besides. With real=False the servers are the test's
-    own (NameServer), whose `asked` tells what they were asked."""
+    in its view; `more`: {"vpn": zone, "direct": zone} besides. The servers are dnsmasq, unbound and knot;
+    with real=False the test's own (NameServer), whose `asked` tells what they were asked; with
+    servers=False there are none. `www`: the directory of the web's servers."""
 
-    def __init__(self, lab, names=(), more=None, *, real=True, servers=True):
+    def __init__(self, lab, names=(), more=None, *, real=True, servers=True, www=None):
         self.lab = lab
         self.home, self.isp = lab.host("home"), lab.host("isp", forward=True)
         self.vpn, self.net = lab.host("vpn", forward=True), lab.host("net")
@@ -70,9 +71,10 @@ class Net:
         self.wg.peers.append(Peer(public, ["10.10.0.2/32", "fd10::2/128"]))
         self.wg.start()
         self.vpn.http_server(80)
-        self.net.http_server(80)
+        self.net.http_server(80, www)
         if servers:
             (self._real_servers if real else self._own_servers)()
+            self.traps()
 
     def _cables(self):
         lab = self.lab
@@ -109,16 +111,15 @@ class Net:
         Knot(self.vpn, [VPN_DNS, VPN_DNS_2, VPN_DNS6], self.zones["vpn"]).start()
         self.direct = [Unbound(self.net, [DIRECT_DNS, DIRECT_DNS6], self.zones["direct"]).start(),
                        Dnsmasq(self.net, [DIRECT_DNS_2], self.zones["direct"]).start()]
-        self._traps()
 
     def _own_servers(self):
         self.vpn_dns = NameServer(self.vpn, [VPN_DNS, VPN_DNS_2, VPN_DNS6],
                                   zone_answer(self.zones["vpn"]))
         self.direct_dns = NameServer(self.net, [DIRECT_DNS, DIRECT_DNS_2, DIRECT_DNS6],
                                      zone_answer(self.zones["direct"]))
-        self._traps()
 
-    def _traps(self):
+    def traps(self):
+        """Servers that should never be asked."""
         Dnsmasq(self.net, [VPN_DNS, VPN_DNS_2, VPN_DNS6, OTHER_DNS, OTHER_DNS6], {}, default=TRAP).start()
         Dnsmasq(self.isp, [ROUTER4, ROUTER6], {}, default=TRAP).start()
 
