@@ -45,7 +45,7 @@ struct mf_dns_door {
 	uint8_t answer[MF_LISTEN_BATCH][MF_DNS_UDP_MAX];
 };
 
-/* ---- Datagrams ------------------------------------------------------------------------------------------ */
+/* ---- Datagrams ------------------------------------------------------------------------------- */
 
 static bool welcome(const struct place *p, const struct mf_addr *a)
 {
@@ -121,13 +121,13 @@ static void answer(void *ctx, const struct mf_dns_client *c, const uint8_t *msg,
 		.local = c->local.addr,
 		.ifindex = (uint32_t)c->ref,
 	};
-	size_t sent = n ? mf_listen_send(x->place[c->ref >> 32].udp.fd, &d, 1) : 0;
+	size_t sent = mf_listen_send(x->place[c->ref >> 32].udp.fd, &d, 1);
 
 	mf_count(&x->count.udp_answers, sent);
-	mf_count(&x->count.udp_lost, (n != 0) - sent);
+	mf_count(&x->count.udp_lost, 1 - sent);
 }
 
-/* ---- Connections ---------------------------------------------------------------------------------------- */
+/* ---- Connections ----------------------------------------------------------------------------- */
 
 static uint32_t accept_some(struct mf_dns_door *x, struct place *p)
 {
@@ -165,7 +165,7 @@ static uint32_t poll_all(void *ctx, struct mf_resolver *r, mf_nsec now)
 	return n + mf_dns_clients_run(&x->conns, now);
 }
 
-/* ---- A life --------------------------------------------------------------------------------------------- */
+/* ---- A life ---------------------------------------------------------------------------------- */
 
 static bool is_wildcard(const struct mf_addr *a)
 {

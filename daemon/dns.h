@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * dns - the sockets at which the internal DNS server is asked from outside the tunnel (dns.listen), for the first
- * worker's thread. What enters the tunnel does not come here: nodes/dns_input.c.
+ * dns - the sockets at which the internal DNS server is asked from outside the tunnel
+ * (dns.listen), for the first worker's thread. What enters the tunnel does not come here:
+ * nodes/dns_input.c.
  *
  * A socket that is bound to a wildcard answers private addresses only: it is no open resolver.
  */
@@ -10,8 +11,8 @@
 
 #include "daemon/internal.h"
 
-/* Opens what d->config wants, before the workers run and while there are privileges. `eb` says which address is in
- * use or not there. */
+/* Opens what d->config wants, before the workers run and while there are privileges. `eb` says
+ * which address is in use or not there. */
 MF_MUST_CHECK mf_err mf_dns_sockets_open(struct mf_daemon *d, struct mf_errbuf *eb);
 /* The workers have stopped, and the engine is gone. */
 void mf_dns_sockets_close(struct mf_daemon *d);

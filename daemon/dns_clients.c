@@ -180,11 +180,13 @@ static bool push(struct mf_tcp_client *k)
 
 static void serve(struct mf_tcp_client *k, mf_nsec now)
 {
+	uint32_t ready = k->stream.ready;
+
+	/* What it is told from here on lists it again. */
 	k->listed = false;
-	if (k->stream.ready & MF_STREAM_FAILED || !pull(k, now) || !push(k))
+	k->stream.ready = 0;
+	if (ready & MF_STREAM_FAILED || !pull(k, now) || !push(k))
 		drop(k);
-	else
-		k->stream.ready = 0;
 }
 
 uint32_t mf_dns_clients_run(struct mf_dns_clients *c, mf_nsec now)

@@ -1,11 +1,12 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * dns - the internal DNS server as the control thread sees it: its memory, what a profile says about names, and calls on
- * the worker that runs it.
+ * dns - the internal DNS server as the control thread sees it: its memory, what a profile says
+ * about names, and calls on the worker that runs it.
  *
- * A struct mf_steering is all of a profile that the resolver and the sniffers of names look at, copied, immutable. The
- * resolver keeps pointers into it from one pass to the next, so an old one is freed only when the first
- * worker has adopted a newer snapshot and every worker has passed a quiet point since.
+ * A struct mf_steering is all of a profile that the resolver and the sniffers of names look at,
+ * copied, immutable. The resolver keeps pointers into it from one pass to the next, so an old one
+ * is freed only when the first worker has adopted a newer snapshot and every worker has passed a
+ * quiet point since.
  */
 #include "engine/internal.h"
 
@@ -23,7 +24,7 @@ enum {
 	SHARE = 8, /* none of the two takes more than this part of the memory */
 };
 
-/* ---- Memory ------------------------------------------------------------------------------------------- */
+/* ---- Memory ---------------------------------------------------------------------------------- */
 
 static uint64_t cache_bytes(const struct mf_engine *e)
 {
@@ -60,7 +61,7 @@ mf_err mf_dns_init(struct mf_engine *e, mf_nsec now)
 	return MF_OK;
 }
 
-/* ---- Domain sets ---------------------------------------------------------------------------------------- */
+/* ---- Domain sets ----------------------------------------------------------------------------- */
 
 static struct mf_named_set *find_in(struct mf_named_set **v, uint32_t n, const char *name)
 {
@@ -184,7 +185,7 @@ static struct mf_domain_set *inline_set(struct mf_engine *e, const struct mf_con
 	return NULL;
 }
 
-/* ---- Steering -------------------------------------------------------------------------------------------- */
+/* ---- Steering -------------------------------------------------------------------------------- */
 
 /* Memory that goes with its owner. */
 struct piece {
@@ -332,7 +333,8 @@ static const struct mf_dns_server *copy_servers(struct mf_steering *s,
 	return to;
 }
 
-/* Without app routing a server is reached as its address is routed; where that leads nowhere, not at all. */
+/* Without app routing a server is reached as its address is routed; where that leads nowhere,
+ * not at all. */
 static uint32_t hop_of_route(const struct mf_route_table *routes, const struct mf_addr *a)
 {
 	uint32_t hop = mf_route_table_lookup(routes, a);
@@ -405,6 +407,43 @@ static void note_no_ip6(struct mf_engine *e, struct mf_steering *s, const struct
 		strip[hop_of[i]] = !has_family(&cfg->interfaces[i].addresses, MF_AF_IP6);
 }
 
+/* Folds bytes into a number; a text with its NUL, so that two do not run together. */
+static void fold(uint64_t *sum, const void *p, size_t n)
+{
+	uint8_t key[MF_SIPHASH_KEY_LEN] = { 0 };
+
+	memcpy(key, sum, sizeof(*sum));
+	*sum = mf_siphash(key, p, n);
+}
+
+static void fold_servers(uint64_t *sum, const struct mf_dns_server *v, uint8_t n)
+{
+	for (uint8_t i = 0; i < n; i++) {
+		fold(sum, v[i].text, strlen(v[i].text) + 1);
+		fold(sum, &v[i].hop, sizeof(v[i].hop));
+	}
+	fold(sum, &n, sizeof(n));
+}
+
+/* Of everything that answers depend on besides the rules of names. */
+static uint64_t world_of(const struct mf_resolver_config *d, const struct mf_config *cfg,
+			 const uint32_t *hop_of)
+{
+	uint64_t sum = 0;
+
+	fold_servers(&sum, d->vpn, d->n_vpn);
+	fold_servers(&sum, d->direct, d->n_direct);
+	for (uint32_t i = 0; i < cfg->n_interfaces; i++) {
+		fold(&sum, cfg->interfaces[i].name, strlen(cfg->interfaces[i].name) + 1);
+		fold(&sum, &hop_of[i], sizeof(hop_of[i]));
+		fold(&sum, &d->strip_aaaa_hops[hop_of[i]], 1);
+	}
+	fold(&sum, &d->rebind_protection, sizeof(d->rebind_protection));
+	for (uint32_t i = 0; i < d->n_rebind_allow; i++)
+		fold(&sum, d->rebind_allow[i].b, d->rebind_allow[i].n);
+	return sum;
+}
+
 static void fill_dns(struct mf_engine *e, struct mf_steering *s, const struct mf_config *cfg,
 		     const struct mf_route_table *routes, const uint32_t *hop_of)
 {
@@ -447,6 +486,8 @@ static void fill_dns(struct mf_engine *e, struct mf_steering *s, const struct mf
 	copy_hosts(s, c);
 	copy_rebind_allow(s, c);
 	note_no_ip6(e, s, cfg, hop_of);
+	if (!s->failed)
+		d->world = world_of(d, cfg, hop_of);
 	s->has_dns = c->enabled;
 }
 
@@ -534,7 +575,7 @@ void mf_dns_fini(struct mf_engine *e)
 	mf_learned_free(e->learned);
 }
 
-/* ---- Calls ---------------------------------------------------------------------------------------------- */
+/* ---- Calls ----------------------------------------------------------------------------------- */
 
 void mf_engine_call(struct mf_engine *e, unsigned worker,
 		    void (*fn)(struct mf_worker *w, void *ctx), void *ctx, mf_nsec now)

@@ -5,7 +5,7 @@
 
 #include "nodes/host_port.h"
 
-/* ---- What the resolver needs -------------------------------------------------------------------------- */
+/* ---- What the resolver needs ----------------------------------------------------------------- */
 
 static struct mf_outbound *outbound(void *ctx, uint32_t hop)
 {
@@ -59,7 +59,7 @@ static const char *hop_name(void *ctx, uint32_t hop)
 	return hop < snap->n_hops && snap->hop[hop].name[0] ? snap->hop[hop].name : "nobody";
 }
 
-/* ---- A life ------------------------------------------------------------------------------------------- */
+/* ---- A life ---------------------------------------------------------------------------------- */
 
 mf_err mf_dns_open(struct mf_dns **out, struct mf_worker *w, struct mf_learned *learned,
 		   uint64_t cache_bytes, struct mf_tls_context *tls, const struct mf_rng *rng,
@@ -104,9 +104,16 @@ void mf_dns_configure(struct mf_dns *d, mf_nsec now)
 {
 	const struct mf_snapshot *snap = d->worker->snap;
 
-	if (mf_resolver_configure(d->resolver, snap->dns, now))
-		mf_logf(&d->log, MF_LOG_ERROR, "dns: not enough memory to ask all servers");
-	d->due = true;
+	/* A snapshot may be new for other reasons: an MTU, a port. */
+	if (snap->dns != d->config) {
+		mf_err err = mf_resolver_configure(d->resolver, snap->dns, now);
+
+		if (err)
+			mf_logf(&d->log, MF_LOG_ERROR, "dns: not all servers can be asked: %s",
+				mf_err_text(err));
+		d->config = snap->dns;
+		d->due = true;
+	}
 	__atomic_store_n(&d->adopted, snap->generation, __ATOMIC_RELEASE);
 }
 

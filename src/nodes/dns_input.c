@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * dns-input - questions about names in datagrams that enter the tunnel, to whatever address: answered here, from
- * that address. Only the first worker has the resolver; the others hand their packets to it.
+ * dns-input - questions about names in datagrams that enter the tunnel, to whatever address:
+ * answered here, from that address. Only the first worker has the resolver; the others hand their
+ * packets to it.
  */
 #include "nodes/dns.h"
 
@@ -56,11 +57,11 @@ static void send(struct mf_dns *d, struct mf_pkt *p, const struct mf_dns_client 
 
 void mf_dns_input_answer(struct mf_dns *d, const struct mf_dns_client *c, const uint8_t *msg, size_t n)
 {
-	struct mf_pkt *p = n ? mf_pkt_small(d->worker->pool) : NULL;
+	struct mf_pkt *p = mf_pkt_small(d->worker->pool);
 
 	MF_ASSERT(n <= MF_PKT_SMALL_MAX);
 	if (!p) {
-		mf_count(&d->count.no_buffer, n != 0);
+		mf_count(&d->count.no_buffer, 1);
 		return;
 	}
 	memcpy(p->data, msg, n);

@@ -1,7 +1,11 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * dns_stream - questions over TCP inside the tunnel (RFC 7766): an outbound of the host stack whose far side is the
+ * dns_stream - questions over TCP (RFC 7766): an outbound of the host stack whose far side is the
  * resolver. Questions may be pipelined; answers leave in the order in which they are known.
+ *
+ * Memory is bounded: so many sessions, so many answers that one of them and all of them have not
+ * read. When there are nearly too many sessions, the one that has been idle for longest goes (RFC
+ * 7766 6.2.3).
  */
 #include "nodes/dns.h"
 
@@ -13,9 +17,13 @@
 
 enum {
 	STREAMS_MAX = 128,
-	QUESTION_MAX = 1024,  /* of a client: longer than any that we could answer */
-	PIPELINE_MAX = 100,   /* questions of one session that may be open */
-	OUT_MAX = 256 * 1024, /* answers that wait for the app */
+	STREAMS_SPARE = 16,  /* when no more are free, idle ones go */
+	QUESTION_MAX = 1024, /* of a client: longer than any that we could answer */
+	PIPELINE_MAX = 100,  /* questions of one session that may be open */
+	/* Bytes for answers that wait for the app: at first, of one session, of all. */
+	OUT_MIN = 2048,
+	OUT_MAX = 256 * 1024,
+	OUT_ALL_MAX = 2048 * 1024,
 };
 
 struct mf_dns_stream {
@@ -23,6 +31,7 @@ struct mf_dns_stream {
 	struct mf_stream *stream;
 	struct mf_dns_stream *next, **prev;
 	struct mf_endpoint app, local;
+	mf_nsec last;     /* when something was asked or answered */
 	uint32_t pending; /* questions that are open */
 	bool shut, blocked, broken;
 	size_t n_in;
@@ -31,10 +40,25 @@ struct mf_dns_stream {
 	size_t out_at, out_end, out_cap;
 };
 
+/* The app gets a reset, and closes. */
+static void give_up(struct mf_dns_stream *s, enum mf_stream_error why)
+{
+	s->broken = true;
+	mf_stream_fail(s->stream, why);
+}
+
+static void free_out(struct mf_dns_stream *s)
+{
+	free(s->out);
+	s->dns->out_bytes -= s->out_cap;
+	s->out = NULL;
+	s->out_cap = s->out_at = s->out_end = 0;
+}
+
 /* Makes room for n more bytes of answers. */
 static bool reserve(struct mf_dns_stream *s, size_t n)
 {
-	size_t have = s->out_end - s->out_at, cap = s->out_cap ? s->out_cap : 2048;
+	size_t have = s->out_end - s->out_at, cap = s->out_cap ? s->out_cap : OUT_MIN;
 	uint8_t *out;
 
 	if (s->out_at) {
@@ -44,13 +68,14 @@ static bool reserve(struct mf_dns_stream *s, size_t n)
 	}
 	while (cap < have + n)
 		cap *= 2;
-	if (cap > OUT_MAX)
-		return false;
 	if (cap == s->out_cap)
 		return true;
+	if (cap > OUT_MAX || s->dns->out_bytes - s->out_cap + cap > OUT_ALL_MAX)
+		return false;
 	out = realloc(s->out, cap);
 	if (!out)
 		return false;
+	s->dns->out_bytes += cap - s->out_cap;
 	s->out = out;
 	s->out_cap = cap;
 	return true;
@@ -59,10 +84,10 @@ static bool reserve(struct mf_dns_stream *s, size_t n)
 static void append(struct mf_dns_stream *s, const uint8_t *msg, size_t n)
 {
 	if (!reserve(s, 2 + n)) {
-		s->broken = true;
-		mf_stream_fail(s->stream, MF_STREAM_E_NO_RESOURCES);
+		give_up(s, MF_STREAM_E_NO_RESOURCES);
 		return;
 	}
+	s->last = s->dns->worker->graph.now;
 	mf_store_be16(s->out + s->out_end, (uint16_t)n);
 	memcpy(s->out + s->out_end + 2, msg, n);
 	s->out_end += 2 + n;
@@ -82,6 +107,7 @@ static void ask(struct mf_dns_stream *s, struct mf_span msg)
 	size_t n;
 
 	mf_count(&d->count.stream_queries, 1);
+	s->last = d->worker->graph.now;
 	switch (mf_resolver_query(d->resolver, &c, msg, d->out, sizeof(d->out), &n,
 				  d->worker->graph.now)) {
 	case MF_DNS_ANSWERED:
@@ -104,10 +130,8 @@ static size_t feed(struct mf_dns_stream *s, const uint8_t *p, size_t n)
 	memcpy(s->in + s->n_in, p, part);
 	s->n_in += part;
 	if (s->n_in < 2 || s->n_in < 2u + mf_load_be16(s->in)) {
-		if (s->n_in >= 2 && mf_load_be16(s->in) > QUESTION_MAX) {
-			s->broken = true;
-			mf_stream_fail(s->stream, MF_STREAM_E_RESET);
-		}
+		if (s->n_in >= 2 && mf_load_be16(s->in) > QUESTION_MAX)
+			give_up(s, MF_STREAM_E_RESET);
 		return part;
 	}
 	s->n_in = 0;
@@ -121,8 +145,9 @@ void mf_dns_stream_answer(struct mf_dns *d, const struct mf_dns_client *c, const
 	struct mf_dns_stream *s = c->ctx;
 
 	(void)d;
+	MF_ASSERT(s->pending > 0);
 	s->pending--;
-	if (n && !s->broken)
+	if (!s->broken)
 		append(s, msg, n);
 	if (s->blocked) {
 		s->blocked = false;
@@ -132,7 +157,24 @@ void mf_dns_stream_answer(struct mf_dns *d, const struct mf_dns_client *c, const
 		mf_stream_notify(s->stream, MF_STREAM_READABLE); /* the end */
 }
 
-/* ---- As an outbound ----------------------------------------------------------------------------------- */
+/* ---- As an outbound -------------------------------------------------------------------------- */
+
+static bool is_idle(const struct mf_dns_stream *s)
+{
+	return !s->pending && s->out_at == s->out_end && !s->broken;
+}
+
+/* Makes room for others. */
+static void end_idlest(struct mf_dns *d)
+{
+	struct mf_dns_stream *idlest = NULL;
+
+	for (struct mf_dns_stream *s = d->open; s; s = s->next)
+		if (is_idle(s) && (!idlest || s->last < idlest->last))
+			idlest = s;
+	if (idlest)
+		give_up(idlest, MF_STREAM_E_RESET);
+}
 
 static mf_err open_stream(struct mf_outbound *o, struct mf_stream *st, const struct mf_target *to)
 {
@@ -144,8 +186,11 @@ static mf_err open_stream(struct mf_outbound *o, struct mf_stream *st, const str
 		st->error = MF_STREAM_E_NO_RESOURCES;
 		return MF_E_FULL;
 	}
+	if (d->n_open >= STREAMS_MAX - STREAMS_SPARE)
+		end_idlest(d);
 	s->dns = d;
 	s->stream = st;
+	s->last = d->worker->graph.now;
 	s->app = to->app;
 	s->local = to->addr;
 	s->next = d->open;
@@ -194,6 +239,8 @@ static ptrdiff_t read_stream(struct mf_stream *st, const struct mf_room *v, size
 		s->out_at += part;
 		done += part;
 	}
+	if (s->out_at == s->out_end && s->out_cap > OUT_MIN)
+		free_out(s);
 	if (done && s->blocked && s->pending < PIPELINE_MAX) {
 		s->blocked = false;
 		mf_stream_notify(st, MF_STREAM_WRITABLE);
@@ -226,7 +273,7 @@ static void close_stream(struct mf_stream *st, bool reset)
 	d->n_open--;
 	mf_uncount(&d->count.streams, 1);
 	st->impl = NULL;
-	free(s->out);
+	free_out(s);
 	free(s);
 }
 
@@ -257,7 +304,7 @@ void mf_dns_stream_fini(struct mf_dns *d)
 		struct mf_dns_stream *s = d->open;
 
 		d->open = s->next;
-		free(s->out);
+		free_out(s);
 		free(s);
 	}
 }

@@ -461,8 +461,13 @@ static mf_nsec workers_deadline(struct mf_engine *e)
 {
 	mf_nsec next = MF_NEVER;
 
-	for (unsigned w = 0; w < mf_engine_worker_count(e); w++)
-		next = mf_min(next, mf_host_deadline(mf_engine_worker(e, w)->stack));
+	for (unsigned i = 0; i < mf_engine_worker_count(e); i++) {
+		const struct mf_worker *w = mf_engine_worker(e, i);
+
+		next = mf_min(next, mf_host_deadline(w->stack));
+		if (w->dns)
+			next = mf_min(next, w->dns->next);
+	}
 	return next;
 }
 

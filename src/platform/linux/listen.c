@@ -86,7 +86,7 @@ void mf_listen_close(int fd)
 		close(fd);
 }
 
-/* ---- Datagrams ------------------------------------------------------------------------------------------ */
+/* ---- Datagrams ------------------------------------------------------------------------------- */
 
 enum { CONTROL = CMSG_SPACE(sizeof(struct in6_pktinfo)) };
 
@@ -210,14 +210,19 @@ size_t mf_listen_send(int fd, const struct mf_listen_datagram *v, size_t n)
 	return sent;
 }
 
-/* ---- Connections ---------------------------------------------------------------------------------------- */
+/* ---- Connections ----------------------------------------------------------------------------- */
 
 int mf_listen_accept(int fd, struct mf_endpoint *remote, struct mf_endpoint *local)
 {
 	union mf_sockaddr sa;
-	socklen_t n = sizeof(sa);
-	int conn = accept4(fd, &sa.any, &n, SOCK_NONBLOCK | SOCK_CLOEXEC);
+	socklen_t n;
+	int conn;
 
+	/* One that has gone before we got to it is not the last one. */
+	do {
+		n = sizeof(sa);
+		conn = accept4(fd, &sa.any, &n, SOCK_NONBLOCK | SOCK_CLOEXEC);
+	} while (conn < 0 && (errno == EINTR || errno == ECONNABORTED));
 	if (conn < 0)
 		return -1;
 	*remote = mf_sockaddr_endpoint(&sa);
