@@ -283,6 +283,21 @@ def test_a_server_that_is_down_at_the_start(make):
     assert h.blocked("b.example")
 
 
+def test_a_server_that_says_nothing(make):
+    """The start does not wait for it for ever, and the end not at all; a reload goes on beside it."""
+    h = make(None, subscribed("http://lists.example:8080/ads.txt", domains=["b.example"]), start=False)
+    server = Server(h.net.net, lambda sock: sock.recv(1) and time.sleep(120), port=8080)
+    h.end.start(30)
+    assert h.blocked("b.example")
+    h.end.sets["ads"]["domains"] = ["a.example"]
+    h.end.reload()
+    assert h.blocked("a.example") and not h.blocked("b.example")
+    start = time.monotonic()
+    assert h.end.stop() == 0
+    assert time.monotonic() - start < 4
+    server.close()
+
+
 def test_sizes_and_redirects(make):
     """Up to five redirects, to http and https only; never more than max_size, whatever the server says."""
     h = make(None, subscribed("http://lists.example:8080/1", max_size=Plain("64KiB")), start=False)
