@@ -96,8 +96,7 @@ static bool write_all(int fd, struct mf_span text)
 	return true;
 }
 
-/* To a file beside it first: what stands at `path` is whole at any moment, also after a loss of power. */
-static mf_err replace(const char *path, struct mf_span text, struct mf_errbuf *eb)
+mf_err mf_file_replace(const char *path, struct mf_span text, bool lasting, struct mf_errbuf *eb)
 {
 	char tmp[PATH_ROOM + 8], buf[128];
 	int fd, err = 0;
@@ -106,7 +105,7 @@ static mf_err replace(const char *path, struct mf_span text, struct mf_errbuf *e
 	fd = open(tmp, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC | O_NOFOLLOW, 0600);
 	if (fd < 0)
 		err = errno;
-	else if (!write_all(fd, text) || fsync(fd))
+	else if (!write_all(fd, text) || (lasting && fsync(fd)))
 		err = errno;
 	if (fd >= 0)
 		close(fd);
@@ -129,9 +128,10 @@ mf_err mf_copy_write(const char *path, struct mf_span text, const struct mf_copy
 	/* Without facts for a moment: better to fetch once too often than to think the old list is the new. */
 	if (text.p)
 		(void)unlink(name);
-	err = text.p ? replace(path, text, eb) : MF_OK;
+	err = text.p ? mf_file_replace(path, text, true, eb) : MF_OK;
 	if (!err)
-		err = replace(name, mf_span(said, mf_copy_facts_print(facts, said, sizeof(said))),
-			      eb);
+		err = mf_file_replace(name,
+				      mf_span(said, mf_copy_facts_print(facts, said, sizeof(said))),
+				      true, eb);
 	return err;
 }

@@ -24,4 +24,9 @@ bool mf_copy_facts(const char *path, struct mf_copy_facts *out);
 MF_MUST_CHECK mf_err mf_copy_write(const char *path, struct mf_span text,
 				   const struct mf_copy_facts *facts, struct mf_errbuf *eb);
 
+/* Puts a file (mode 0600) in the place of another, by a file beside it: who looks finds the one or the other, whole;
+ * with `lasting` also after a loss of power, for which the disk is waited for. */
+MF_MUST_CHECK mf_err mf_file_replace(const char *path, struct mf_span text, bool lasting,
+				     struct mf_errbuf *eb);
+
 #endif

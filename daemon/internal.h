@@ -94,6 +94,10 @@ struct mf_daemon {
 	struct mf_dns_door *dns_door; /* sockets of dns.listen; NULL: none */
 	struct mf_tls_context *tls;   /* for encrypted upstreams; NULL: there are none */
 
+	/* dns_file.c */
+	mf_nsec dns_file_next; /* when it is saved */
+	bool dns_file_failed;  /* the last time, and the log was told */
+
 	/* sockets.c */
 	struct mf_listener *listeners;
 	struct mf_conn *conns;

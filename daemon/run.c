@@ -15,6 +15,7 @@
 #include "daemon/daemon.h"
 #include "daemon/direct.h"
 #include "daemon/dns.h"
+#include "daemon/dns_file.h"
 #include "daemon/host.h"
 #include "daemon/lookup.h"
 #include "daemon/names.h"
@@ -247,6 +248,7 @@ static mf_nsec tick(struct mf_daemon *d)
 	mf_reload_tick(d);
 	next = mf_min(next, mf_sets_tick(d->sets, now));
 	next = mf_min(next, mf_sockets_tick(d, now));
+	next = mf_min(next, mf_dns_file_tick(d, now));
 	mf_ports_sweep(d);
 	if (d->marks_changed)
 		mf_network_new_marks(d);
@@ -330,7 +332,7 @@ static bool any_encrypted(const struct mf_config_dns_servers *s)
 static mf_err open_tls(struct mf_daemon *d, struct mf_errbuf *eb)
 {
 	const struct mf_config_dns *c = &d->config->dns;
-	struct mf_tls_options o = { .ca_file = c->ca_file, .session_reuse = true };
+	struct mf_tls_options o = { .ca_file = c->ca_path, .session_reuse = true };
 
 	if (!any_encrypted(&c->vpn_servers) && !any_encrypted(&c->direct_servers) &&
 	    !any_encrypted(&c->servers))
@@ -493,6 +495,7 @@ static mf_err start(struct mf_daemon *d, struct mf_errbuf *eb)
 		err = mf_workers_start(d, eb);
 	if (err)
 		return err;
+	mf_dns_file_load(d);
 	wait_for_lists(d);
 	err = mf_network_routes(d, eb);
 	if (!err)
@@ -531,6 +534,8 @@ static void stop(struct mf_daemon *d)
 	/* Routes first: from now on the machine's packets take their old way. */
 	mf_route_down(d->route);
 	d->route = NULL;
+	if (d->workers_run)
+		mf_dns_file_save(d);
 	mf_workers_stop(d);
 	mf_bridges_close(d->bridges);
 	mf_ports_release(d);
