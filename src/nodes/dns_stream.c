@@ -245,6 +245,9 @@ static ptrdiff_t read_stream(struct mf_stream *st, const struct mf_room *v, size
 		s->blocked = false;
 		mf_stream_notify(st, MF_STREAM_WRITABLE);
 	}
+	/* A read that is short says "no more" as well, but the end is still to come. */
+	if (done && s->out_at == s->out_end && s->shut && !s->pending)
+		mf_stream_notify(st, MF_STREAM_READABLE);
 	if (done)
 		return (ptrdiff_t)done;
 	return s->shut && !s->pending ? MF_STREAM_EOF : MF_STREAM_AGAIN;
