@@ -182,13 +182,15 @@ static void special_names(void **state)
 static void private_reverse(void **state)
 {
 	/* Whole addresses, networks, and what is in front of them (RFC 6763 11). */
-	static const char *const here[] = { "168.192.in-addr.arpa",
-					    "lb._dns-sd._udp.0.1.168.192.in-addr.arpa",
-					    "16.172.in-addr.arpa",
-					    "1.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0."
-					    "0.0.0.d.f.ip6.arpa",
-					    "d.f.ip6.arpa",
-					    "x.d.f.ip6.arpa" };
+	static const char *const here[] = {
+		"168.192.in-addr.arpa",
+		"lb._dns-sd._udp.0.1.168.192.in-addr.arpa",
+		"16.172.in-addr.arpa",
+		("1.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0."
+		 "0.0.0.d.f.ip6.arpa"),
+		"d.f.ip6.arpa",
+		"x.d.f.ip6.arpa"
+	};
 	static const char *const public[] = {
 		"in-addr.arpa", "192.in-addr.arpa", "32.172.in-addr.arpa",         "ip6.arpa",
 		"f.ip6.arpa",   "1.0.0.2.ip6.arpa", "168.192.in-addr.arpa.example"
