@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * A bridge is made on the main thread and belongs to the first worker until it is over; then the main thread
- * frees it. Its stream and its socket only say that something has happened; what there is to do is done when
- * a timer fires that is due at once, so never from inside a function of the stream.
+ * A bridge is made on the main thread and belongs to the first worker until it is over; then the
+ * main thread frees it. Its stream and its socket only say that something has happened; what
+ * there is to do is done when a timer fires that is due at once, so never from inside a function
+ * of the stream.
  */
 #include "daemon/bridge.h"
 
@@ -44,7 +45,7 @@ struct mf_bridges {
 	uint32_t n;
 };
 
-/* ---- The worker's thread -------------------------------------------------------------------------------- */
+/* ---- The worker's thread --------------------------------------------------------------------- */
 
 static void drop(struct bridge *k)
 {
@@ -217,7 +218,7 @@ static void connect_it(struct mf_worker *w, void *ctx)
 		soon(k);
 }
 
-/* ---- The main thread ------------------------------------------------------------------------------------ */
+/* ---- The main thread ------------------------------------------------------------------------- */
 
 static void sweep(struct mf_bridges *b)
 {

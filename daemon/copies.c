@@ -125,7 +125,8 @@ mf_err mf_copy_write(const char *path, struct mf_span text, const struct mf_copy
 	mf_err err;
 
 	facts_path(path, name);
-	/* Without facts for a moment: better to fetch once too often than to think the old list is the new. */
+	/* Without facts for a moment: better to fetch once too often than to think the old list
+	 * is the new. */
 	if (text.p)
 		(void)unlink(name);
 	err = text.p ? mf_file_replace(path, text, true, eb) : MF_OK;

@@ -14,7 +14,7 @@ mf_err mf_fetch_init(void)
 	return curl_global_init(CURL_GLOBAL_DEFAULT) ? MF_E_SYSTEM : MF_OK;
 }
 
-/* ---- URLs ----------------------------------------------------------------------------------------------- */
+/* ---- URLs ------------------------------------------------------------------------------------ */
 
 static bool part(CURLU *u, CURLUPart what, unsigned flags, char *out, size_t cap)
 {
@@ -62,7 +62,7 @@ mf_err mf_fetch_place(const char *url, struct mf_fetch_place *out, struct mf_err
 	return good ? MF_OK : mf_fail(why, MF_E_MALFORMED, "that is no URL of http:// or https://");
 }
 
-/* ---- A transfer ----------------------------------------------------------------------------------------- */
+/* ---- A transfer ------------------------------------------------------------------------------ */
 
 struct transfer {
 	struct mf_fetch *fetch;
@@ -176,7 +176,7 @@ static void set_up(struct transfer *t, struct curl_slist *headers)
 		curl_easy_setopt(c, CURLOPT_CAINFO, f->ca_file);
 }
 
-/* ---- What came of it ------------------------------------------------------------------------------------ */
+/* ---- What came of it ------------------------------------------------------------------------- */
 
 static enum mf_fetch_result failed(const struct transfer *t, CURLcode code, struct mf_errbuf *why)
 {

@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * fetch - one GET (libcurl) over a bridge to the server. It blocks: whoever calls it has a thread for that. Where a redirect leads is told, not followed, because another host may have another way.
+ * fetch - one GET (libcurl) over a bridge to the server. It blocks: whoever calls it has a
+ * thread for that. Where a redirect leads is told, not followed, because another host may have
+ * another way.
  */
 #ifndef MF_DAEMON_FETCH_H
 #define MF_DAEMON_FETCH_H

@@ -20,7 +20,7 @@ struct mf_lookups {
 	_Atomic(struct lookup *) done; /* the last first */
 };
 
-/* ---- The worker's thread -------------------------------------------------------------------------------- */
+/* ---- The worker's thread --------------------------------------------------------------------- */
 
 static void push(struct lookup *k)
 {
@@ -54,7 +54,7 @@ static void ask(struct mf_worker *w, void *ctx)
 		push(k);
 }
 
-/* ---- The main thread ------------------------------------------------------------------------------------ */
+/* ---- The main thread ------------------------------------------------------------------------- */
 
 mf_err mf_lookup(struct mf_daemon *d, const char *name, uint32_t hop, mf_lookup_fn *done, uint64_t tag)
 {

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * lookup - names that the program itself wants to know, asked of our own resolver, which runs on the first
- * worker: endpoints of peers, servers of subscriptions. The question goes to the worker as an order, the
- * answer comes back through a list that the main thread takes.
+ * lookup - names that the program itself wants to know, asked of our own resolver, which runs on
+ * the first worker: endpoints of peers, servers of subscriptions. The question goes to the
+ * worker as an order, the answer comes back through a list that the main thread takes.
  */
 #ifndef MF_DAEMON_LOOKUP_H
 #define MF_DAEMON_LOOKUP_H

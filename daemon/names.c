@@ -115,10 +115,11 @@ static struct entry *asked(struct mf_endpoint_names *n, uint64_t tag, const char
 	return e && e->state == ASKED && !strcmp(e->name, name) ? e : NULL;
 }
 
-/* ---- Our own resolver ----------------------------------------------------------------------------------- */
+/* ---- Our own resolver ------------------------------------------------------------------------ */
 
-/* Once the machine's routes lead into the tunnel, so may the questions of the system's resolver, or it is
- * pointed at us. Outside every VPN: what leads into one cannot be asked of somebody in it. */
+/* Once the machine's routes lead into the tunnel, so may the questions of the system's resolver,
+ * or it is pointed at us. Outside every VPN: what leads into one cannot be asked of somebody in
+ * it. */
 static bool asks_itself(const struct mf_daemon *d)
 {
 	const struct mf_config *cfg = d->config;
@@ -143,7 +144,7 @@ static void found(struct mf_daemon *d, uint64_t tag, const char *name, const str
 	succeeded(d->names, e, &addr, mf_clock_now());
 }
 
-/* ---- The system's --------------------------------------------------------------------------------------- */
+/* ---- The system's ---------------------------------------------------------------------------- */
 
 static void answered(struct mf_endpoint_names *n, const struct mf_resolved *r, mf_nsec now)
 {

@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * names - endpoints given by name: asks for the engine, again while there is no answer, and the next address
- * of the list each time a peer does not answer at the one before. Our own resolver is asked, outside the
- * tunnel, if the profile has servers for that; the system's before the workers run, and when ours has failed.
+ * names - endpoints given by name: asks for the engine, again while there is no answer, and the
+ * next address of the list each time a peer does not answer at the one before. Our own resolver
+ * is asked, outside the tunnel, if the profile has servers for that; the system's before the
+ * workers run, and when ours has failed.
  */
 #ifndef MF_DAEMON_NAMES_H
 #define MF_DAEMON_NAMES_H

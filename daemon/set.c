@@ -10,7 +10,7 @@
 #include "platform/clock.h"
 #include "policy/list.h"
 
-/* ---- Files ---------------------------------------------------------------------------------------------- */
+/* ---- Files ----------------------------------------------------------------------------------- */
 
 static struct mf_file_stamp stamp_of(const struct stat *st)
 {
@@ -121,7 +121,7 @@ mf_err mf_file_slurp(const char *path, size_t max, char **text, size_t *n,
 	}
 }
 
-/* ---- What it is made of --------------------------------------------------------------------------------- */
+/* ---- What it is made of ---------------------------------------------------------------------- */
 
 static bool copy_domains(struct mf_set *s, const struct mf_config_domain_set *from)
 {
@@ -196,7 +196,7 @@ bool mf_set_is_current(const struct mf_set *s, const struct mf_set *old)
 	return true;
 }
 
-/* ---- Reading -------------------------------------------------------------------------------------------- */
+/* ---- Reading --------------------------------------------------------------------------------- */
 
 static mf_err add(void *ctx, enum mf_domain_kind kind, const char *name, size_t n, bool except,
 		  uint32_t line, struct mf_errbuf *eb)
@@ -298,7 +298,7 @@ void mf_set_read(struct mf_set *s)
 	s->took = mf_clock_now() - began;
 }
 
-/* ---- What was fetched ----------------------------------------------------------------------------------- */
+/* ---- What was fetched ------------------------------------------------------------------------ */
 
 static mf_err take_prefix(void *ctx, const struct mf_prefix *p, uint32_t line, struct mf_errbuf *eb)
 {

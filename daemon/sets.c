@@ -49,7 +49,7 @@ struct mf_sets {
 	bool unwatched;             /* some of them cannot be watched */
 };
 
-/* ---- Lists ---------------------------------------------------------------------------------------------- */
+/* ---- Lists ----------------------------------------------------------------------------------- */
 
 static struct mf_set *find(const struct list *l, const char *name)
 {
@@ -97,7 +97,7 @@ static struct mf_set *make(const struct mf_config *cfg, const struct mf_config_d
 	return mf_set_new(c, copy, &rng);
 }
 
-/* ---- The thread ----------------------------------------------------------------------------------------- */
+/* ---- The thread ------------------------------------------------------------------------------ */
 
 static void read_all(void *arg)
 {
@@ -155,7 +155,7 @@ static void tell(const struct mf_sets *s, const struct mf_set *set)
 		set->name, set->count, set->count == 1 ? "" : "s", (set->bytes + 1023) >> 10, ms);
 }
 
-/* ---- Watching ------------------------------------------------------------------------------------------- */
+/* ---- Watching -------------------------------------------------------------------------------- */
 
 static void watch(struct mf_sets *s, const char *path)
 {
@@ -251,7 +251,7 @@ static void note_cidr(struct mf_sets *s, const struct mf_config *cfg)
 		}
 }
 
-/* ---- A profile ------------------------------------------------------------------------------------------ */
+/* ---- A profile ------------------------------------------------------------------------------- */
 
 static void finish(struct mf_sets *s, mf_err err)
 {
@@ -347,7 +347,7 @@ void mf_sets_settle(struct mf_sets *s, bool in_force)
 	watch_all(s);
 }
 
-/* ---- Changes -------------------------------------------------------------------------------------------- */
+/* ---- Changes --------------------------------------------------------------------------------- */
 
 static const struct mf_config_domain_set *in_profile(const struct mf_config *cfg, const char *name)
 {
@@ -382,7 +382,8 @@ static void take(struct mf_sets *s)
 	if (err)
 		mf_logf(&s->daemon->log, MF_LOG_ERROR, "domain sets: they stay as they are: %s",
 			mf_err_text(err));
-	/* Also what is wrong now is not read again before it changes; a reload of the profile tells. */
+	/* Also what is wrong now is not read again before it changes; a reload of the profile
+	 * tells. */
 	for (uint32_t i = 0; i < s->again.n; i++)
 		for (uint32_t k = 0; k < s->known.n; k++)
 			if (!strcmp(s->known.v[k]->name, s->again.v[i]->name)) {
@@ -450,7 +451,7 @@ mf_nsec mf_sets_tick(struct mf_sets *s, mf_nsec now)
 	return s->look;
 }
 
-/* ---- A life --------------------------------------------------------------------------------------------- */
+/* ---- A life ---------------------------------------------------------------------------------- */
 
 struct mf_sets *mf_sets_new(struct mf_daemon *d)
 {

@@ -53,13 +53,13 @@ struct sub {
 struct mf_subscriptions {
 	struct mf_source source; /* first: of the system's resolver */
 	struct mf_daemon *daemon;
-	struct mf_system_resolver *resolver; /* for those who have no DNS of ours; NULL: not needed yet */
+	struct mf_system_resolver *resolver; /* without a DNS of ours; NULL: not needed yet */
 	struct sub *list;
 	uint64_t ids;
 	bool curl;
 };
 
-/* ---- The thread ----------------------------------------------------------------------------------------- */
+/* ---- The thread ------------------------------------------------------------------------------ */
 
 struct trial {
 	const char *url, *path;
@@ -73,7 +73,8 @@ static const char *trial_path(void *ctx, const char *tunnel, const char *url,
 	return strcmp(url, t->url) ? mf_copy_path(tunnel, url, out) : t->path;
 }
 
-/* Prefixes are part of the profile, which may contradict them: it is loaded as it would be with them. */
+/* Prefixes are part of the profile, which may contradict them: it is loaded as it would be with
+ * them. */
 static mf_err try_prefixes(struct sub *k)
 {
 	char path[MF_COPY_PATH_MAX + 8], facts[MF_COPY_PATH_MAX + 16];
@@ -128,7 +129,7 @@ static void run(void *arg)
 	mf_poller_wake(k->all->daemon->poller);
 }
 
-/* ---- Ways ----------------------------------------------------------------------------------------------- */
+/* ---- Ways ------------------------------------------------------------------------------------ */
 
 static const char *hop_name(const struct mf_subscriptions *s, uint32_t hop)
 {
@@ -147,7 +148,8 @@ static uint32_t hop_named(const struct mf_subscriptions *s, const char *name)
 	return MF_HOP_ID_NONE;
 }
 
-/* The interface that the server is reached through; with app routing off its address decides, once it is known. */
+/* The interface that the server is reached through; with app routing off its address decides,
+ * once it is known. */
 static uint32_t choose_hop(const struct sub *k)
 {
 	const struct mf_snapshot *snap = mf_engine_snapshot(k->all->daemon->engine);
@@ -167,7 +169,7 @@ static uint32_t choose_hop(const struct sub *k)
 	return k->all->daemon->config->app_routing.enabled ? MF_HOP_ID_DIRECT : MF_HOP_ID_NONE;
 }
 
-/* ---- Results -------------------------------------------------------------------------------------------- */
+/* ---- Results --------------------------------------------------------------------------------- */
 
 static void wait(struct sub *k, mf_nsec after)
 {
@@ -265,7 +267,7 @@ static void finish(struct sub *k)
 	}
 }
 
-/* ---- A fetch -------------------------------------------------------------------------------------------- */
+/* ---- A fetch --------------------------------------------------------------------------------- */
 
 static bool set_text(char **to, const char *text)
 {
@@ -459,7 +461,7 @@ void mf_subscriptions_network_changed(struct mf_subscriptions *s)
 			k->due = mf_min(k->due, soon);
 }
 
-/* ---- Profiles ------------------------------------------------------------------------------------------- */
+/* ---- Profiles -------------------------------------------------------------------------------- */
 
 static void free_sub(struct sub *k)
 {

@@ -1,11 +1,13 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * subscribe - lists that somebody publishes: fetched through the interface that the profile says, now and
- * then, and kept (daemon/copies.h). A list takes the place of the one before only when it has been found to be
- * one; whatever goes wrong, the old one stays, and it is tried again later.
+ * subscribe - lists that somebody publishes: fetched through the interface that the profile
+ * says, now and then, and kept (daemon/copies.h). A list takes the place of the one before only
+ * when it has been found to be one; whatever goes wrong, the old one stays, and it is tried
+ * again later.
  *
- * The name of a server is asked of our own resolver, as the way to the server says (daemon/lookup.h); the
- * connection is one of ours (daemon/bridge.h); the transfer and what is looked at in the list have a thread.
+ * The name of a server is asked of our own resolver, as the way to the server says
+ * (daemon/lookup.h); the connection is one of ours (daemon/bridge.h); the transfer and what is
+ * looked at in the list have a thread.
  */
 #ifndef MF_DAEMON_SUBSCRIBE_H
 #define MF_DAEMON_SUBSCRIBE_H

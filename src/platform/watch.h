@@ -1,10 +1,11 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * watch - tells when something has happened to files of other people's: written, replaced, removed.
+ * watch - tells when something has happened to files of other people's: written, replaced,
+ * removed.
  *
- * Directories are watched, not files: that way a file that somebody renames over the old one is seen, one
- * that is not there yet, and a link that points elsewhere now. What exactly happened is not told; whoever
- * cares looks at the files again. One thread.
+ * Directories are watched, not files: that way a file that somebody renames over the old one is
+ * seen, one that is not there yet, and a link that points elsewhere now. What exactly happened
+ * is not told; whoever cares looks at the files again. One thread.
  */
 #ifndef MF_PLATFORM_WATCH_H
 #define MF_PLATFORM_WATCH_H
