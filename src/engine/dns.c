@@ -534,6 +534,9 @@ void mf_steering_retire(struct mf_engine *e, struct mf_steering *old)
 	old->retired = e->snap->generation;
 	old->next = e->retired;
 	e->retired = old;
+	/* Until the resolver has adopted the new rules, the other workers find what it has learned under the old ones:
+	 * it must not sleep over them. */
+	mf_events_wake(e, 0);
 }
 
 static void free_steering(void *obj)
@@ -541,9 +544,14 @@ static void free_steering(void *obj)
 	mf_steering_free(obj);
 }
 
+static uint64_t adopted_by_resolver(const struct mf_engine *e)
+{
+	return __atomic_load_n(&e->workers[0]->dns->adopted, __ATOMIC_ACQUIRE);
+}
+
 void mf_steering_sweep(struct mf_engine *e)
 {
-	uint64_t adopted = __atomic_load_n(&e->workers[0]->dns->adopted, __ATOMIC_ACQUIRE);
+	uint64_t adopted = adopted_by_resolver(e);
 	struct mf_steering **at = &e->retired;
 
 	while (*at) {
@@ -556,6 +564,22 @@ void mf_steering_sweep(struct mf_engine *e)
 		*at = s->next;
 		mf_reclaim_defer(&e->reclaim, free_steering, s);
 	}
+}
+
+static void nothing(struct mf_worker *w, void *ctx)
+{
+	(void)w;
+	(void)ctx;
+}
+
+/* Else the number of an interface that is gone could be given to another one while names still lead to it. One
+ * worker alone adopts before it looks anything up, and so do several in turn on one thread, beginning with the first. */
+void mf_steering_await(struct mf_engine *e, mf_nsec now)
+{
+	bool threads = e->n_workers > 1 && e->host.wait_worker;
+
+	if (threads && e->retired && e->retired->retired > adopted_by_resolver(e))
+		mf_engine_call(e, 0, nothing, NULL, now);
 }
 
 void mf_dns_fini(struct mf_engine *e)

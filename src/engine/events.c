@@ -14,7 +14,7 @@ enum { EVENTS_AT_ONCE = 64 };
 
 /* ---- Orders ------------------------------------------------------------------------------------ */
 
-static void wake(struct mf_engine *e, unsigned i)
+void mf_events_wake(struct mf_engine *e, unsigned i)
 {
 	__atomic_thread_fence(__ATOMIC_SEQ_CST);
 	if (__atomic_load_n(&e->workers[i]->sleeping, __ATOMIC_SEQ_CST) != MF_WORKER_AWAKE)
@@ -40,7 +40,7 @@ bool mf_events_push_waiting(struct mf_engine *e, unsigned i)
 	if (some) {
 		/* The worker may have passed a quiet point while they waited. */
 		mf_reclaim_again(&e->reclaim);
-		wake(e, i);
+		mf_events_wake(e, i);
 	}
 	return !l->first;
 }
@@ -53,7 +53,7 @@ void mf_engine_order(struct mf_engine *e, unsigned worker, const struct mf_order
 	if (e->stopping)
 		return;
 	if (mf_events_push_waiting(e, worker) && mf_ring_push(e->workers[worker]->orders, o)) {
-		wake(e, worker);
+		mf_events_wake(e, worker);
 		return;
 	}
 	w = malloc(sizeof(*w));
@@ -61,7 +61,7 @@ void mf_engine_order(struct mf_engine *e, unsigned worker, const struct mf_order
 	*w = (struct mf_waiting_order){ .order = *o };
 	*(l->first ? &l->last->next : &l->first) = w;
 	l->last = w;
-	wake(e, worker);
+	mf_events_wake(e, worker);
 }
 
 bool mf_events_take_back(struct mf_engine *e, unsigned worker, struct mf_order *o)
@@ -112,7 +112,7 @@ static void send(void *ctx, struct mf_wg_device *d, struct mf_wg_peer *peer,
 	/* Answers to a flood must not pile up behind a busy worker: a full ring loses them, as the
 	 * network might. */
 	if (mf_events_push_waiting(e, 0) && mf_ring_push(e->workers[0]->orders, &o))
-		wake(e, 0);
+		mf_events_wake(e, 0);
 }
 
 static bool session_up(void *ctx, struct mf_wg_peer *peer)

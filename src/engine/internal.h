@@ -124,7 +124,7 @@ uint64_t mf_sessions_bytes(const struct mf_engine *e);
 
 /* dns.c: the resolver and learned routes; what a profile says about names (`hop_of` maps an interface's index in it
  * to its hop), NULL: out of memory; what is in force put into a snapshot; an old one, which goes when nobody uses
- * it any more. */
+ * it any more: after the snapshot without it has been published. */
 MF_MUST_CHECK mf_err mf_dns_init(struct mf_engine *e, mf_nsec now);
 void mf_dns_fini(struct mf_engine *e);
 struct mf_steering *mf_steering_new(struct mf_engine *e, const struct mf_config *cfg,
@@ -136,12 +136,16 @@ void mf_steering_retire(struct mf_engine *e, struct mf_steering *old);
 void mf_steering_settle(struct mf_engine *e, bool in_force);
 /* Frees what the resolver has let go of. */
 void mf_steering_sweep(struct mf_engine *e);
+/* Waits until learned routes are those of the snapshot in force. */
+void mf_steering_await(struct mf_engine *e, mf_nsec now);
 /* Bytes of cache and learned routes. */
 uint64_t mf_dns_bytes(const struct mf_engine *e);
 
 /* events.c: what the WireGuard core calls; the orders that a worker has not obeyed, one by one, when it
  * does not run any more. */
 void mf_events_host(struct mf_engine *e, struct mf_wg_host *host);
+/* Wakes a worker that sleeps, or is about to. */
+void mf_events_wake(struct mf_engine *e, unsigned worker);
 /* Orders that did not fit their worker's ring: false if some still wait. */
 bool mf_events_push_waiting(struct mf_engine *e, unsigned worker);
 bool mf_events_take_back(struct mf_engine *e, unsigned worker, struct mf_order *o);

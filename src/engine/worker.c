@@ -173,10 +173,11 @@ bool mf_worker_sleep(struct mf_worker *w, mf_nsec *deadline)
 	if (mf_ring_len(w->orders) || mf_handoff_waiting(&w->handoff) ||
 	    mf_host_pending(w->stack) || (w->dns && w->dns->due))
 		return false;
-	/* Sequentially consistent against whoever pushes first and looks at `sleeping` then. */
+	/* Sequentially consistent against whoever pushes, or publishes a snapshot, first and looks at `sleeping` then. */
 	__atomic_store_n(&w->sleeping, how, __ATOMIC_SEQ_CST);
 	__atomic_thread_fence(__ATOMIC_SEQ_CST);
 	if (mf_ring_len(w->orders) || mf_handoff_waiting(&w->handoff) ||
+	    __atomic_load_n(&w->shared->snap, __ATOMIC_SEQ_CST) != w->snap ||
 	    (how == MF_WORKER_WAITS_FOR_HELPER &&
 	     __atomic_load_n(&w->jobs.state[head], __ATOMIC_SEQ_CST) != MF_JOB_BUSY)) {
 		mf_worker_wake(w);

@@ -86,12 +86,15 @@ static inline uint32_t mf_snapshot_static_route(const struct mf_snapshot *snap, 
 			       : mf_lpm_lookup6(snap->routes6, dst);
 }
 
-/* Where a learned route leads it, MF_HOP_ID_NONE: none does. */
+/* Where a learned route leads it, MF_HOP_ID_NONE: none does. All workers share them, and the one that learns may have
+ * adopted a newer snapshot: where its interface is not known yet, the packet goes nowhere rather than astray. */
 static inline uint32_t mf_snapshot_learned(const struct mf_snapshot *snap, const uint8_t *dst,
 					   uint8_t ip_version)
 {
-	return ip_version == 4 ? mf_learned_lookup4(snap->learned, mf_load_be32(dst))
-			       : mf_learned_lookup6(snap->learned, dst);
+	uint32_t hop = ip_version == 4 ? mf_learned_lookup4(snap->learned, mf_load_be32(dst))
+				       : mf_learned_lookup6(snap->learned, dst);
+
+	return MF_LIKELY(hop < snap->n_hops) ? hop : MF_HOP_ID_DROP;
 }
 
 /* Where it goes: a learned route beats all others but those of full length, beside which none is learned. */
