@@ -239,6 +239,20 @@ void mf_dns_sockets_close(struct mf_daemon *d)
 	d->dns_door = NULL;
 }
 
+static bool any_encrypted(const struct mf_config_dns_servers *s)
+{
+	for (uint32_t i = 0; i < s->n; i++)
+		if (s->v[i].scheme == MF_CONFIG_DNS_TLS || s->v[i].scheme == MF_CONFIG_DNS_HTTPS)
+			return true;
+	return false;
+}
+
+bool mf_dns_is_encrypted(const struct mf_config_dns *dns)
+{
+	return any_encrypted(&dns->vpn_servers) || any_encrypted(&dns->direct_servers) ||
+	       any_encrypted(&dns->servers);
+}
+
 void mf_dns_sockets_counters(void *ctx, mf_control_counter_fn *add, void *to)
 {
 	struct mf_daemon *d = ctx;

@@ -19,4 +19,7 @@ void mf_dns_sockets_close(struct mf_daemon *d);
 /* As mf_ports_counters. */
 void mf_dns_sockets_counters(void *ctx, mf_control_counter_fn *add, void *to);
 
+/* Whether any server is asked over TLS or HTTPS. */
+bool mf_dns_is_encrypted(const struct mf_config_dns *dns);
+
 #endif

@@ -2,6 +2,7 @@
 #include "daemon/reload.h"
 
 #include "daemon/copies.h"
+#include "daemon/dns.h"
 #include "daemon/names.h"
 #include "daemon/network.h"
 #include "daemon/ports.h"
@@ -17,6 +18,50 @@ static bool same_offload(const struct mf_config_offload *a, const struct mf_conf
 {
 	return a->checksum == b->checksum && a->tso == b->tso && a->uso == b->uso &&
 	       a->gso == b->gso && a->gro == b->gro && a->coalesce == b->coalesce;
+}
+
+static bool same_listen(const struct mf_config_dns *a, const struct mf_config_dns *b)
+{
+	uint32_t i = 0, k = 0;
+
+	/* Of those inside the tunnel there are no sockets. */
+	for (;; i++, k++) {
+		while (i < a->n_listen && a->listen[i].in_tunnel)
+			i++;
+		while (k < b->n_listen && b->listen[k].in_tunnel)
+			k++;
+		if (i == a->n_listen || k == b->n_listen)
+			return i == a->n_listen && k == b->n_listen;
+		if (!mf_endpoint_equal(&a->listen[i].at, &b->listen[k].at))
+			return false;
+	}
+}
+
+static bool same_text(const char *a, const char *b)
+{
+	return a == b || (a && b && !strcmp(a, b));
+}
+
+/* Sockets, memory and certificates of the DNS server are there from the start. */
+static void dns_needs_restart(const struct mf_daemon *d, const struct mf_config *cfg,
+			      struct mf_text *report)
+{
+	const struct mf_config_dns *old = &d->config->dns, *dns = &cfg->dns;
+
+	if (!same_listen(old, dns))
+		mf_text_printf(report, "dns.listen: a change needs a restart\n");
+	if (mf_dns_is_encrypted(dns) && !d->tls)
+		mf_text_printf(report,
+			       "dns: the first tls:// or https:// server needs a restart\n");
+	else if (d->tls && !same_text(old->ca_path, dns->ca_path))
+		mf_text_printf(report, "dns.ca_file: a change needs a restart\n");
+	if (!old->enabled || !dns->enabled)
+		return;
+	if (old->cache_bytes != dns->cache_bytes)
+		mf_text_printf(report, "dns.cache_size: a change needs a restart\n");
+	if (d->config->app_routing.max_learned != cfg->app_routing.max_learned)
+		mf_text_printf(report, "app_routing.max_learned: from %u to %u needs a restart\n",
+			       d->config->app_routing.max_learned, cfg->app_routing.max_learned);
 }
 
 static bool needs_restart(const struct mf_daemon *d, const struct mf_config *cfg,
@@ -38,6 +83,7 @@ static bool needs_restart(const struct mf_daemon *d, const struct mf_config *cfg
 	if (old->sessions.max != cfg->sessions.max)
 		mf_text_printf(report, "sessions.max: from %u to %u needs a restart\n",
 			       old->sessions.max, cfg->sessions.max);
+	dns_needs_restart(d, cfg, report);
 	return report->len != before;
 }
 
@@ -93,7 +139,8 @@ static mf_err apply(struct mf_daemon *d, struct mf_config *cfg, struct mf_apply_
 	struct mf_errbuf eb;
 	mf_err err = mf_sets_stage(d->sets);
 
-	/* The sockets that the new profile opens need the new mark; the others get it afterwards. */
+	/* The sockets that the new profile opens need the new mark; the others get it
+	 * afterwards. */
 	d->mark = cfg->tunnel.auto_route ? (uint32_t)MF_ROUTE_MARK : 0;
 	mf_engine_drop_sessions(d->engine, d->reload.drop_sessions);
 	if (err)

@@ -320,24 +320,13 @@ static int load(struct mf_daemon *d)
 	return EXIT_FAILED;
 }
 
-static bool any_encrypted(const struct mf_config_dns_servers *s)
-{
-	for (uint32_t i = 0; i < s->n; i++)
-		if (s->v[i].scheme == MF_CONFIG_DNS_TLS || s->v[i].scheme == MF_CONFIG_DNS_HTTPS)
-			return true;
-	return false;
-}
-
 /* Certificates are read while files can be. */
 static mf_err open_tls(struct mf_daemon *d, struct mf_errbuf *eb)
 {
 	const struct mf_config_dns *c = &d->config->dns;
 	struct mf_tls_options o = { .ca_file = c->ca_path, .session_reuse = true };
 
-	if (!any_encrypted(&c->vpn_servers) && !any_encrypted(&c->direct_servers) &&
-	    !any_encrypted(&c->servers))
-		return MF_OK;
-	return mf_tls_context_new(&d->tls, &o, eb);
+	return !mf_dns_is_encrypted(c) ? MF_OK : mf_tls_context_new(&d->tls, &o, eb);
 }
 
 static void first_sets_are_read(struct mf_daemon *d, mf_err err, const char *said)

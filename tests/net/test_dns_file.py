@@ -1,12 +1,13 @@
 # SPDX-License-Identifier: Apache-2.0
 """The DNS server's answers over a restart (dns.cache_file), and where they may not be taken for true: other
-interfaces, another network, a damaged file. The laboratory is that of dnsnet.py, with servers that count.
+interfaces, another network, a damaged file; and what a reload cannot change. The laboratory is that of dnsnet.py,
+with servers that count.
 """
 import os
 
 import pytest
 
-from dnsnet import HOME4, OTHER_DNS, VPN_DNS, DIRECT_DNS, DIRECT_DNS_2, Net, Steered, seen_by
+from dnsnet import OTHER_DNS, Net, Steered, seen_by
 from lab import wait_for
 from nameserver import dig, dig_short
 
@@ -115,3 +116,22 @@ def test_bad_file(lab, what):
         assert "cannot write" in s.end.proc.log()
     else:
         assert os.path.isfile(s.path) and not os.path.islink(s.path)
+
+
+def test_reload_that_needs_a_restart(lab):
+    """What is there from the start is not changed in silence: the reload is refused, and says what to do."""
+    net = Net(lab, NAMES, real=False)
+    end = Steered(net, dns={"listen": ["127.0.0.1:5353", "10.66.0.1:53"]}).start()
+    first = dict(end.dns)
+    for key, value, said in (("listen", ["127.0.0.1:5354"], "dns.listen: a change needs a restart"),
+                             ("direct_servers", ["tls://1.1.1.1"], "the first tls:// or https:// server"),
+                             ("cache_size", 1 << 20, "dns.cache_size: a change needs a restart")):
+        end.dns = {**first, key: value}
+        end.write_profile()
+        r = end.cli("reload", check=False)
+        assert r.returncode == 1 and said in r.stdout + r.stderr, r.stdout + r.stderr
+        assert "direct" in {seen_by(a) for a in dig_short(net.home, "127.0.0.1", NAMES[1], "A", "-p5353")}
+    end.dns = {**first, "listen": ["10.66.0.1:5300", "127.0.0.1:5353"]}
+    end.reload()
+    assert dig_short(net.home, "10.66.0.1", NAMES[1], "A", "-p5300"), "an address in the tunnel changes in place"
+    assert end.stop() == 0
