@@ -77,6 +77,10 @@ static void scanner_error(struct reader *r)
 		mf_config_error(r->errs, pos_of_byte(r, p->problem_offset),
 				"not a text in UTF-8: %s; take it out",
 				p->problem ? p->problem : "unreadable");
+	else if (p->context && strstr(p->context, "scanning an alias"))
+		mf_config_error(r->errs, pos_of(r, p->context_mark),
+				"not valid YAML: what begins with `*` must stand in quotes, as in "
+				"\"*.example.com\"");
 	else
 		mf_config_error(r->errs, pos_of(r, p->problem_mark),
 				"not valid YAML: %s; look at the indentation, quotes and brackets "

@@ -584,10 +584,12 @@ static void print_fact(const struct mf_report *r, size_t i, struct mf_text *out)
 
 void mf_report_print(const struct mf_report *r, struct mf_text *out)
 {
+	size_t start = out->len;
+
 	for (size_t i = 0; i < r->n_parts; i++) {
 		const struct part *p = &r->part[i];
 
-		if (i && p->title)
+		if (out->len != start && p->title)
 			mf_text_add(out, "\n", 1);
 		switch (p->kind) {
 		case PART_FACT:

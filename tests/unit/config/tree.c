@@ -81,6 +81,20 @@ static void depth_is_capped(void **state)
 	done(&d);
 }
 
+/* A wildcard without quotes is an alias to YAML, which says so in words that help nobody. */
+static void wildcard_without_quotes(void **state)
+{
+	static const char text[] = "hosts:\n  *.lab.example: 10.0.0.7\n";
+	struct doc d = read_n(text, sizeof(text) - 1);
+
+	(void)state;
+	assert_int_equal(d.errs.n, 1);
+	assert_non_null(strstr(d.errs.v[0].text, "must stand in quotes"));
+	assert_int_equal(d.errs.v[0].pos.line, 2);
+	assert_int_equal(d.errs.v[0].pos.col, 3);
+	done(&d);
+}
+
 static void values_are_capped(void **state)
 {
 	struct mf_text text = { 0 };
@@ -166,6 +180,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(places),
 		cmocka_unit_test(depth_is_capped),
+		cmocka_unit_test(wildcard_without_quotes),
 		cmocka_unit_test(values_are_capped),
 		cmocka_unit_test(duplicates),
 		cmocka_unit_test(what_is_left_out),

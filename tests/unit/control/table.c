@@ -43,6 +43,23 @@ static struct mf_report *sample(void)
 	return r;
 }
 
+/* What is only in JSON leaves no empty line at the top. */
+static void test_first_title(void **state)
+{
+	struct mf_report *r = mf_report_new();
+	struct mf_text out = { 0 };
+
+	(void)state;
+	assert_non_null(r);
+	mf_report_fact(r, "hidden", NULL, MF_CELL_FLAG);
+	mf_cell_flag(r, true);
+	mf_report_table(r, "nothing", "Nothing", columns, MF_ARRAY_LEN(columns), "none");
+	mf_report_print(r, &out);
+	assert_string_equal(out.s, "Nothing\n  none\n");
+	mf_text_free(&out);
+	mf_report_free(r);
+}
+
 static void test_text_is_aligned(void **state)
 {
 	struct mf_report *r = sample();
@@ -120,6 +137,7 @@ static void test_a_cell_of_the_wrong_kind_is_a_bug(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(test_first_title),
 		cmocka_unit_test(test_text_is_aligned),
 		cmocka_unit_test(test_json_is_raw),
 		cmocka_unit_test(test_no_escape_reaches_a_terminal),
