@@ -181,6 +181,15 @@ class Steered(Mintflow):
         self.write_profile()
         return self.cli("reload")
 
+    def count(self, part, counter):
+        """A counter of `show dns`."""
+        return next(c["value"] for c in self.json("show", "dns", "--all")["counters"]
+                    if (c["part"], c["counter"]) == (part, counter))
+
+    def learned(self):
+        """{address: (interface, name)} of the learned routes."""
+        return {x["address"]: (x["to"], x["name"]) for x in self.json("show", "routes")["learned"]}
+
 
 class Example(Mintflow):
     """MintFlow at home with a profile of examples/: copied with its lists, with this laboratory's key and
