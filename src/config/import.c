@@ -171,8 +171,51 @@ static bool make_routes(struct mf_config *cfg)
 	return true;
 }
 
-static bool fill(struct mf_config *cfg, const struct mf_wgquick *wg, const char *name,
-		 struct mf_import *im)
+/* Whether a peer takes packets to this address. */
+static bool reaches(const struct mf_config_interface *f, const struct mf_addr *a)
+{
+	for (uint32_t p = 0; p < f->n_peers; p++)
+		for (uint32_t k = 0; k < f->peers[p].allowed_ips.n; k++)
+			if (mf_prefix_contains(&f->peers[p].allowed_ips.v[k].prefix, a))
+				return true;
+	return false;
+}
+
+/* All names are asked of the file's servers, as with wg-quick: through the tunnel those that can be reached there; if
+ * none can, outside of it. */
+static void make_dns(struct mf_config *cfg, struct mf_config_dns_servers *servers,
+		     struct mf_import *im)
+{
+	const struct mf_config_interface *f = &cfg->interfaces[0];
+	uint32_t inside = 0;
+
+	for (uint32_t i = 0; i < servers->n; i++)
+		inside += reaches(f, &servers->v[i].addr[0].addr);
+	cfg->dns.system = cfg->tunnel.auto_route ? MF_CONFIG_DNS_SYSTEM_AUTO
+						 : MF_CONFIG_DNS_SYSTEM_OFF;
+	if (servers->n)
+		cfg->dns.src.node = cfg->src.node; /* the section is there */
+	cfg->dns.direct_servers = inside ? (struct mf_config_dns_servers){ 0 } : *servers;
+	if (!inside && servers->n)
+		mf_import_note(im, servers->v[0].pos.line,
+			       "no peer has the DNS server %s in its `AllowedIPs`: names are asked "
+			       "outside the tunnel",
+			       servers->v[0].text);
+	if (!inside)
+		return;
+	cfg->app_routing.dns_fallback = f->name;
+	cfg->dns.vpn_servers.v = servers->v;
+	for (uint32_t i = 0; i < servers->n; i++)
+		if (reaches(f, &servers->v[i].addr[0].addr))
+			servers->v[cfg->dns.vpn_servers.n++] = servers->v[i];
+		else
+			mf_import_note(
+				im, servers->v[i].pos.line,
+				"`DNS` %s is not taken over: no peer has it in its `AllowedIPs`",
+				servers->v[i].text);
+}
+
+static bool fill(struct mf_config *cfg, struct mf_wgquick *wg, const char *name, struct mf_import *im)
 {
 	struct mf_config_interface *i = &cfg->interfaces[0];
 
@@ -195,6 +238,7 @@ static bool fill(struct mf_config *cfg, const struct mf_wgquick *wg, const char 
 	if (!i->n_peers)
 		mf_import_note(im, 0, "there is no [Peer]: nothing can be sent");
 	settle_allowed_ips(i, im);
+	make_dns(cfg, &wg->dns, im);
 	return i->name && make_routes(cfg);
 }
 

@@ -6,6 +6,7 @@
 #include "config/wgquick.h"
 
 #include "config/errors.h"
+#include "config/server.h"
 #include "config/value.h"
 
 #include <stdio.h>
@@ -239,42 +240,48 @@ static void not_taken(struct reader *r, const struct key *k, char *value)
 		       mf_config_quote(value, quoted), k->note);
 }
 
-/* One of the ranges that `exclude_lan` means and a resolver may be in. */
-static bool is_private(const struct mf_addr *a)
+static bool known_server(const struct mf_config_dns_servers *to, const struct mf_addr *a)
 {
-	static const char *const range[] = { "10.0.0.0/8", "172.16.0.0/12", "192.168.0.0/16",
-					     "fc00::/7" };
-	struct mf_prefix p;
-
-	for (size_t i = 0; i < MF_ARRAY_LEN(range); i++)
-		if (!mf_prefix_parse(&p, range[i]) && mf_prefix_contains(&p, a))
+	for (uint32_t i = 0; i < to->n; i++)
+		if (mf_addr_equal(&to->v[i].addr[0].addr, a))
 			return true;
 	return false;
+}
+
+static void dns_word(struct reader *r, const struct key *k, const char *word, size_t n)
+{
+	struct mf_config_dns_servers *to = &r->out->dns;
+	const char *text = mf_config_arena_text(r->arena, word, n);
+	char quoted[MF_CONFIG_QUOTE_LEN];
+	struct mf_addr a;
+
+	if (!text)
+		return;
+	if (mf_addr_parse(&a, text)) {
+		mf_import_note(r->notes, r->pos.line, "`%s` %s is not taken over: %s", k->name,
+			       mf_config_quote(text, quoted), k->note);
+		return;
+	}
+	if (known_server(to, &a))
+		return;
+	if (to->n == MF_CONFIG_DNS_SERVERS) {
+		mf_import_note(r->notes, r->pos.line, "`%s` %s is not taken over: %d are enough",
+			       k->name, text, MF_CONFIG_DNS_SERVERS);
+		return;
+	}
+	to->v = grown(r->arena, to->v, to->n, sizeof(*to->v));
+	if (to->v && !mf_server_parse(text, r->arena, &to->v[to->n]))
+		to->v[to->n++].pos = r->pos;
 }
 
 /* Addresses, and domains to search. */
 static void dns(struct reader *r, const struct key *k, char *value)
 {
-	char word[MF_ADDR_STRLEN];
-	struct mf_addr a;
-
-	not_taken(r, k, value);
 	for (const char *p = value; *p;) {
 		size_t n = strcspn(p, ", \t");
 
-		if (n && n < sizeof(word)) {
-			memcpy(word, p, n);
-			word[n] = '\0';
-			if (!mf_addr_parse(&a, word) && is_private(&a)) {
-				mf_import_note(
-					r->notes, r->pos.line,
-					"the resolver %s is reached through the tunnel only "
-					"with a route of its own, because exclude_lan keeps "
-					"private addresses outside; see docs/auto-route.md#dns",
-					word);
-				return;
-			}
-		}
+		if (n)
+			dns_word(r, k, p, n);
 		p += n + (p[n] != '\0');
 	}
 }
@@ -287,8 +294,7 @@ static const struct key keys[] = {
 	{ "MTU", INTERFACE, mtu, NULL },
 	{ "FwMark", INTERFACE, fwmark, NULL },
 	{ "Table", INTERFACE, table, NULL },
-	{ "DNS", INTERFACE, dns,
-	  "this version does not handle DNS; the system's resolver stays as it is" },
+	{ "DNS", INTERFACE, dns, "a domain to search belongs into the system's resolver" },
 	{ "SaveConfig", INTERFACE, not_taken, "MintFlow does not write to profiles" },
 	{ "PreUp", INTERFACE, not_taken, SCRIPTS },
 	{ "PostUp", INTERFACE, not_taken, SCRIPTS },

@@ -13,6 +13,7 @@ enum { MF_WGQUICK_MAX_PREFIXES = 8192, MF_WGQUICK_MAX_PEERS = 1024 };
 
 struct mf_wgquick {
 	struct mf_config_interface interface; /* without name; src.pos: its section, line 0 = none */
+	struct mf_config_dns_servers dns;     /* by their addresses, each once */
 	bool has_private_key;
 	bool table_off; /* no routes wanted */
 };

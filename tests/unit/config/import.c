@@ -22,6 +22,17 @@ static struct mf_config *imported(const char *text, const char *name, struct mf_
 	return parse_ok(im->profile.s, 0);
 }
 
+static void same_servers(const struct mf_config_dns_servers *found, const char *want)
+{
+	char text[200] = "";
+
+	for (uint32_t i = 0; i < found->n; i++) {
+		strcat(text, i ? " " : "");
+		strcat(text, found->v[i].text);
+	}
+	assert_string_equal(text, want);
+}
+
 static void a_provider(void **state)
 {
 	static const char text[] = "[Interface]\nPrivateKey=" KEY_A
@@ -49,41 +60,48 @@ static void a_provider(void **state)
 	assert_true(p->endpoint.is_addr && p->endpoint.port == 51820);
 	assert_int_equal(p->persistent_keepalive, 25);
 	assert_int_equal(cfg->n_rules, 2);
-	assert_int_equal(im.n_notes, 2);
-	assert_int_equal(im.notes[0].line, 4);
-	assert_int_equal(im.notes[1].line, 4);
-	assert_non_null(strstr(im.notes[1].text, "10.2.0.1"));
+	assert_int_equal(im.n_notes, 0);
+	same_servers(&cfg->dns.vpn_servers, "10.2.0.1");
 	mf_config_free(cfg);
 	mf_import_free(&im);
 	assert_null(im.profile.s);
 }
 
-/* Only a resolver that exclude_lan would keep outside needs a route. */
+/* Servers that a peer takes packets to are asked through the tunnel; if there are none, all are asked outside. */
 static void resolvers(void **state)
 {
 	static const struct {
-		const char *dns, *found;
+		const char *dns, *allowed, *vpn, *direct;
+		uint32_t notes;
 	} cases[] = {
-		{ "9.9.9.9", NULL },
-		{ "2620:fe::fe, 172.32.0.1,corp.example", NULL },
-		{ "9.9.9.9,172.31.0.1", "172.31.0.1" },
-		{ "corp.example , fd42::1", "fd42::1" },
-		{ ",,192.168.7.7,", "192.168.7.7" },
+		{ "9.9.9.9", "0.0.0.0/0", "9.9.9.9", "", 0 },
+		{ "2620:fe::fe, 10.0.0.1,corp.example", "0.0.0.0/0,::/0", "2620:fe::fe 10.0.0.1",
+		  "", 1 },
+		{ "9.9.9.9,172.31.0.1", "172.16.0.0/12", "172.31.0.1", "", 1 },
+		{ ",,192.168.7.7,192.168.7.7,", "10.0.0.0/8", "", "192.168.7.7", 1 },
+		{ "1.0.0.1,1.0.0.2,1.0.0.3,1.0.0.4,1.0.0.5,1.0.0.6,1.0.0.7,1.0.0.8,1.0.0.9",
+		  "0.0.0.0/0", "1.0.0.1 1.0.0.2 1.0.0.3 1.0.0.4 1.0.0.5 1.0.0.6 1.0.0.7 1.0.0.8",
+		  "", 1 },
+		{ "corp.example", "0.0.0.0/0", "", "", 1 },
 	};
 
 	(void)state;
 	for (size_t i = 0; i < MF_ARRAY_LEN(cases); i++) {
+		struct mf_config *cfg;
 		struct mf_import im;
-		char text[256];
+		char text[400];
 
 		snprintf(text, sizeof(text),
 			 "[Interface]\nPrivateKey=" KEY_A "\nAddress=10.2.0.2\nDNS=%s\n[Peer]\n"
-			 "PublicKey=" KEY_B "\nAllowedIPs=0.0.0.0/0\n",
-			 cases[i].dns);
-		mf_config_free(imported(text, "wg0.conf", &im));
-		assert_int_equal(im.n_notes, cases[i].found ? 2 : 1);
-		if (cases[i].found)
-			assert_non_null(strstr(im.notes[1].text, cases[i].found));
+			 "PublicKey=" KEY_B "\nAllowedIPs=%s\n",
+			 cases[i].dns, cases[i].allowed);
+		cfg = imported(text, "wg0.conf", &im);
+		same_servers(&cfg->dns.vpn_servers, cases[i].vpn);
+		same_servers(&cfg->dns.direct_servers, cases[i].direct);
+		assert_string_equal(cfg->app_routing.dns_fallback, *cases[i].vpn ? "wg0" : "direct");
+		assert_int_equal(cfg->dns.enabled, *cases[i].vpn || *cases[i].direct);
+		assert_int_equal(im.n_notes, cases[i].notes);
+		mf_config_free(cfg);
 		mf_import_free(&im);
 	}
 }
