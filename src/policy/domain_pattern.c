@@ -58,9 +58,10 @@ static mf_err keep(struct mf_domain_patterns *p, pcre2_code *code, const char *t
 	size += n + 1 + sizeof(*grown);
 	if (p->bytes + size > MF_DOMAIN_PATTERNS_BYTES)
 		return MF_E_FULL;
-	copy = strndup(text, n);
+	copy = calloc(1, n + 1);
 	if (!copy)
 		return MF_E_NO_MEMORY;
+	memcpy(copy, text, n);
 	p->v[p->n++] = (struct mf_domain_pattern){ code, copy };
 	p->bytes += size;
 	return MF_OK;

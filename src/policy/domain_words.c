@@ -43,8 +43,11 @@ static mf_err keep_text(struct mf_domain_words *w, const char *text, size_t n)
 	if (!grown)
 		return MF_E_NO_MEMORY;
 	w->word = grown;
-	w->word[w->n] = strndup(text, n);
-	return w->word[w->n] ? MF_OK : MF_E_NO_MEMORY;
+	w->word[w->n] = calloc(1, n + 1);
+	if (!w->word[w->n])
+		return MF_E_NO_MEMORY;
+	memcpy(w->word[w->n], text, n);
+	return MF_OK;
 }
 
 mf_err mf_domain_words_add(struct mf_domain_words *w, const char *text, size_t n, uint32_t max)

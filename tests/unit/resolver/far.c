@@ -276,13 +276,15 @@ static void serve(struct far_conn *c)
 
 static bool turn(struct far_conn *c)
 {
-	struct mf_span in = mf_span(c->st->got + c->taken, c->st->n_got - c->taken);
+	bool moved = c->st->n_got > c->taken;
+	struct mf_span in = { 0 };
 	uint8_t buf[4096];
-	bool moved = in.n > 0;
 	size_t n;
 
 	if (c->far->dead)
 		return false;
+	if (moved)
+		in = mf_span(c->st->got + c->taken, c->st->n_got - c->taken);
 	c->taken += in.n;
 	tlslab_feed(c->ssl, in);
 	serve(c);
