@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "support/testnet.h"
 
+#include <pthread.h>
 #include <stdio.h>
 #include <stdlib.h>
 
@@ -273,6 +274,16 @@ static void wake_worker(void *ctx, unsigned index)
 	(void)index;
 }
 
+/* Workers may have threads of their own. */
+static void random_bytes(void *ctx, void *out, size_t n)
+{
+	static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
+
+	pthread_mutex_lock(&lock);
+	mf_prng_fill(ctx, out, n);
+	pthread_mutex_unlock(&lock);
+}
+
 static void log_line(void *ctx, enum mf_log_level level, const char *line)
 {
 	const struct testnet_side *s = ctx;
@@ -363,7 +374,7 @@ static void open_side(struct testnet *t, const struct testnet_options *o, unsign
 	struct mf_engine_host host = {
 		.ctx = s,
 		.log = { log_line, s, t->log_level },
-		.rng = { mf_prng_fill, &t->prng },
+		.rng = { random_bytes, &t->prng },
 		.wall_clock = wall,
 		.udp_open = udp_open,
 		.udp_close = udp_close,
