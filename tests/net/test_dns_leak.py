@@ -13,9 +13,9 @@ import socket
 import threading
 import time
 
-import dnsmsg
 import pytest
 
+import dnsmsg
 from dnsnet import (DIRECT_DNS, DIRECT_DNS6, DIRECT_DNS_2, HOME4, HOME6, OTHER_DNS, OTHER_DNS6, ROUTER4,
                     ROUTER6, VPN_DNS, VPN_DNS6, VPN_DNS_2, Net, Steered, layers, seen_by)
 from lab import wait_for

@@ -8,9 +8,9 @@ import socket
 import struct
 import time
 
-import dnsmsg
 import pytest
 
+import dnsmsg
 from directnet import connect, inet
 from dnsnet import DIRECT_DNS, OTHER_DNS, OTHER_DNS6, Net, Steered, seen_by
 from lab import wait_for
