@@ -204,7 +204,8 @@ static const struct mf_field dns_fields[] = {
 	  .type = MF_FIELD_FILE,
 	  AT(mf_config_dns, cache_file),
 	  .def_text = "none",
-	  .doc = "A file in which the answers are kept over a restart. Its directory must be there.",
+	  .doc = "A file in which the answers are kept over a restart. Its directory must be "
+		 "there.",
 	  .example = "/var/lib/mintflow/mint0/dns-cache" },
 	{ .key = "log_queries",
 	  .type = MF_FIELD_BOOL,
