@@ -794,6 +794,45 @@ static void test_sleeping_over_new_rules(void **state)
 	mf_worker_wake(side[0].w);
 }
 
+static void pass_until_idle(struct side *s, mf_nsec now)
+{
+	mf_nsec deadline;
+
+	for (;;) {
+		while (mf_worker_pass(s->w, now))
+			;
+		if (!tell(&s->far))
+			return;
+		assert_false(mf_worker_sleep(s->w, &deadline));
+	}
+}
+
+/* It does not fall asleep over a question that another worker has given to it, nor over an answer; and if the server
+ * is silent it wakes up when it is time to ask again, which nobody else knows. */
+static void test_asleep_over_a_question(void **state)
+{
+	struct side *s = &side[0], *other = &side[1];
+	mf_nsec deadline, now = net.now;
+
+	(void)state;
+	pass_all();
+	s->far.asked = SILENT_ONE_IN - 1;
+	other->next[0].n = question(other, other->next[0].bytes, 0, 7);
+	other->n_next = 1;
+	pass_until_idle(other, now);
+	assert_false(mf_worker_sleep(s->w, &deadline));
+	pass_until_idle(s, now);
+	assert_int_equal(s->far.asked, SILENT_ONE_IN);
+	while (!s->answered) {
+		assert_true(mf_worker_sleep(s->w, &deadline));
+		mf_worker_wake(s->w);
+		assert_true(deadline > now && deadline != MF_NEVER);
+		now = deadline;
+		pass_until_idle(s, now);
+	}
+	assert_int_equal(s->far.asked, SILENT_ONE_IN + 1);
+}
+
 /* The first worker may know an interface that the others have not heard of. */
 static void test_a_snapshot_ahead(void **state)
 {
@@ -817,6 +856,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test_setup_teardown(test_sleeping_over_new_rules, open_net, close_net),
+		cmocka_unit_test_setup_teardown(test_asleep_over_a_question, open_net, close_net),
 		cmocka_unit_test_setup_teardown(test_a_snapshot_ahead, open_net, close_net),
 		cmocka_unit_test_setup_teardown(test_everything_at_once, open_net, close_net),
 	};
