@@ -10,6 +10,7 @@
 #include <sys/signalfd.h>
 #include <unistd.h>
 
+#include "base/count.h"
 #include "crypto/aead.h"
 #include "daemon/bridge.h"
 #include "daemon/daemon.h"
@@ -33,6 +34,10 @@
 
 #define NAMES_WAIT (5 * MF_SEC)
 #define LISTS_WAIT (10 * MF_SEC)
+/* After the machine's resolver was put back. */
+#define LAST_QUESTIONS (100 * MF_MSEC)
+#define LAST_ANSWERS   MF_SEC
+#define WORKERS_TURN   (10 * MF_MSEC)
 
 enum { EVENTS = 32, EXIT_OK = 0, EXIT_FAILED = 1, EXIT_USAGE = 2 };
 
@@ -512,6 +517,30 @@ static void announce(struct mf_daemon *d)
 
 /* ---- Stop -------------------------------------------------------------------------------------- */
 
+static bool has_questions(const struct mf_daemon *d)
+{
+	const struct mf_resolver *r = mf_engine_resolver(d->engine);
+
+	return mf_counter_read(&mf_resolver_counters(r)->open) > 0;
+}
+
+/* Programs that have read a moment ago whom to ask still ask us, and wait for seconds if nobody answers. As long as
+ * `wait`, and until everybody who has asked has an answer. */
+static void answer_the_last(struct mf_daemon *d, mf_nsec wait)
+{
+	mf_nsec now = mf_clock_now(), quiet = now + wait, end = now + LAST_ANSWERS;
+
+	if (!d->workers_run || !d->config->dns.enabled ||
+	    d->config->dns.system == MF_CONFIG_DNS_SYSTEM_OFF)
+		return;
+	while (now < quiet || (now < end && has_questions(d))) {
+		mf_nsec next = mf_engine_control(d->engine, now);
+
+		handle_events(d, mf_min(next, now + WORKERS_TURN));
+		now = mf_clock_now();
+	}
+}
+
 /* Accepts whatever part of the start has happened. */
 static void stop(struct mf_daemon *d)
 {
@@ -520,9 +549,11 @@ static void stop(struct mf_daemon *d)
 	/* While its answers still come. */
 	mf_system_dns_free(d->system_dns);
 	d->system_dns = NULL;
+	answer_the_last(d, LAST_QUESTIONS);
 	/* Routes first: from now on the machine's packets take their old way. */
 	mf_route_down(d->route);
 	d->route = NULL;
+	answer_the_last(d, WORKERS_TURN); /* what is in the device's queue */
 	if (d->workers_run)
 		mf_dns_file_save(d);
 	mf_workers_stop(d);
