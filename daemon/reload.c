@@ -228,6 +228,11 @@ mf_err mf_reload(struct mf_daemon *d, bool drop_sessions, struct mf_apply_report
 {
 	struct mf_reload *r = &d->reload;
 
+	if (d->stopping) {
+		/* The last answers are on their way, and routes that are gone must not come back. */
+		mf_text_printf(report, "mintflow is stopping\n");
+		return MF_E_GONE;
+	}
 	if (r->running || !d->control) {
 		/* What is loaded now may not be what is meant. */
 		r->again = true;
