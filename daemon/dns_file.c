@@ -3,6 +3,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <inttypes.h>
 #include <stdlib.h>
 #include <sys/stat.h>
 #include <unistd.h>
@@ -13,7 +14,7 @@
 
 #define SAVE_EVERY (10 * 60 * MF_SEC)
 
-/* ---- What the answers depend on ------------------------------------------------------------------------- */
+/* ---- What the answers depend on -------------------------------------------------------------- */
 
 static uint64_t mix(uint64_t h, const void *bytes, size_t n)
 {
@@ -50,7 +51,7 @@ static struct mf_dns_cache_when when(const struct mf_daemon *d)
 	};
 }
 
-/* ---- On the worker that has the resolver ---------------------------------------------------------------- */
+/* ---- On the worker that has the resolver ----------------------------------------------------- */
 
 struct task {
 	struct mf_engine *engine;
@@ -78,7 +79,7 @@ static void put_in(struct mf_worker *w, void *ctx)
 				   mf_span(t->bytes, t->n), &t->when);
 }
 
-/* ---- Load ----------------------------------------------------------------------------------------------- */
+/* ---- Load ------------------------------------------------------------------------------------ */
 
 /* A regular file, as large as a cache at most; false: errno says why not. */
 static bool read_file(const char *path, struct task *t)
@@ -104,22 +105,18 @@ static bool read_file(const char *path, struct task *t)
 
 static void tell_loaded(struct mf_daemon *d, const struct task *t)
 {
-	const char *path = d->config->dns.cache_path;
 	const struct mf_dns_cache *cache = mf_resolver_cache(mf_engine_resolver(d->engine));
+	uint64_t n = mf_counter_read(&mf_dns_cache_counters(cache)->entries);
+	const char *why = t->err == MF_E_CONFLICT ? "is of other interfaces or of another network"
+			  : t->err == MF_E_RANGE  ? "was written later than now, by our clock"
+						  : "holds no answers";
 
-	if (t->err == MF_E_CONFLICT)
-		mf_logf(&d->log, MF_LOG_INFO,
-			"dns.cache_file: %s is of other interfaces or of another network: left out",
-			path);
-	else if (t->err == MF_E_RANGE)
-		mf_logf(&d->log,
-			MF_LOG_WARN, "dns.cache_file: %s was written later than now, by this machine's clock: left out",
-			path);
-	else if (t->err)
-		mf_logf(&d->log, MF_LOG_WARN, "dns.cache_file: %s holds no answers: left out", path);
+	if (t->err)
+		mf_logf(&d->log, t->err == MF_E_CONFLICT ? MF_LOG_INFO : MF_LOG_WARN,
+			"dns.cache_file: %s %s: left out", d->config->dns.cache_path, why);
 	else
-		mf_logf(&d->log, MF_LOG_INFO, "dns.cache_file: %llu answers are known from before",
-			(unsigned long long)mf_counter_read(&mf_dns_cache_counters(cache)->entries));
+		mf_logf(&d->log, MF_LOG_INFO,
+			"dns.cache_file: %" PRIu64 " answers are known from before", n);
 }
 
 void mf_dns_file_load(struct mf_daemon *d)
@@ -143,7 +140,7 @@ void mf_dns_file_load(struct mf_daemon *d)
 	free(t.bytes);
 }
 
-/* ---- Save ----------------------------------------------------------------------------------------------- */
+/* ---- Save ------------------------------------------------------------------------------------ */
 
 void mf_dns_file_save(struct mf_daemon *d)
 {

@@ -524,8 +524,8 @@ static bool has_questions(const struct mf_daemon *d)
 	return mf_counter_read(&mf_resolver_counters(r)->open) > 0;
 }
 
-/* Programs that have read a moment ago whom to ask still ask us, and wait for seconds if nobody answers. As long as
- * `wait`, and until everybody who has asked has an answer. */
+/* Programs that have read a moment ago whom to ask still ask us, and wait for seconds if nobody
+ * answers. As long as `wait`, and until everybody who has asked has an answer. */
 static void answer_the_last(struct mf_daemon *d, mf_nsec wait)
 {
 	mf_nsec now = mf_clock_now(), quiet = now + wait, end = now + LAST_ANSWERS;

@@ -181,8 +181,8 @@ static bool reaches(const struct mf_config_interface *f, const struct mf_addr *a
 	return false;
 }
 
-/* All names are asked of the file's servers, as with wg-quick: through the tunnel those that can be reached there; if
- * none can, outside of it. */
+/* All names are asked of the file's servers, as with wg-quick: through the tunnel those that can be
+ * reached there; if none can, outside of it. */
 static void make_dns(struct mf_config *cfg, struct mf_config_dns_servers *servers,
 		     struct mf_import *im)
 {

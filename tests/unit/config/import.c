@@ -67,7 +67,8 @@ static void a_provider(void **state)
 	assert_null(im.profile.s);
 }
 
-/* Servers that a peer takes packets to are asked through the tunnel; if there are none, all are asked outside. */
+/* Servers that a peer takes packets to are asked through the tunnel; if there are none, all are asked
+ * outside. */
 static void resolvers(void **state)
 {
 	static const struct {
