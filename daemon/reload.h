@@ -7,10 +7,11 @@
 
 #include "daemon/internal.h"
 
-/* Loads the profile again and puts it in force. `report` gets what changed, or everything that is wrong,
- * as lines for people, `changes` the former as numbers; after an error the old profile is still in force.
- * MF_E_AGAIN: it waits for its domain sets to be read; mf_control_reloaded gets the result then.
- * `drop_sessions`: running sessions whose route leads elsewhere now end; else they stay. */
+/* Loads the profile again and puts it in force. `report` gets what changed, or everything that
+ * is wrong, as lines for people, `changes` the former as numbers; after an error the old profile
+ * is still in force. MF_E_AGAIN: it waits for its domain sets to be read; mf_control_reloaded
+ * gets the result then. `drop_sessions`: running sessions whose route leads elsewhere now end;
+ * else they stay. */
 MF_MUST_CHECK mf_err mf_reload(struct mf_daemon *d, bool drop_sessions,
 			       struct mf_apply_report *changes, struct mf_text *report);
 /* With the next mf_reload_tick, which the main loop calls. `why` goes to the log. */
