@@ -612,7 +612,7 @@ static unsigned sessions(bool close)
 			if (mf_engine_session(engine, w, i, &f)) {
 				n++;
 				if (close)
-					(void)mf_engine_session_close(engine, w, f.ref);
+					(void)!mf_engine_session_close(engine, w, f.ref);
 			}
 	return n;
 }
