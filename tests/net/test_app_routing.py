@@ -14,7 +14,7 @@ import time
 import pytest
 
 import quichello
-from directnet import Server, connect, inet, read_exactly
+from directnet import Server, connect, inet, read_all, read_exactly
 from dnsnet import DIRECT_DNS, OTHER_DNS, WAY, Net, Steered, sent_from, view
 from lab import wait_for
 from nameserver import Knot, Unbound, ask, certificate, zone_answer
@@ -247,7 +247,8 @@ def test_silent_sessions_and_other_ports(lab):
             x["destination"].startswith("198.19.9.9:80") and x["state"] == "established"
             for x in w.end.json("show", "sessions")["sessions"]), 5)
         s.sendall(b"GET /whoami HTTP/1.1\r\nHost: www.vpn.example\r\nConnection: close\r\n\r\n")
-        assert WAY[json.loads(s.recv(4096).split(b"\r\n\r\n")[1])["client"]] == "direct", "too late to say"
+        body = read_all(s).split(b"\r\n\r\n", 1)[1]
+        assert WAY[json.loads(body)["client"]] == "direct", "too late to say"
 
 
 def test_quic(lab):
