@@ -247,6 +247,12 @@ static size_t marks(const struct mf_daemon *d, uint32_t out[MARKS_MAX])
 	return n;
 }
 
+/* Is every question to port 53 ours? Then none may go past the tunnel. */
+static bool catches_dns(const struct mf_config *cfg)
+{
+	return cfg->dns.enabled && cfg->dns.hijack;
+}
+
 static mf_err routes_up(struct mf_daemon *d, struct mf_errbuf *eb)
 {
 	struct mf_prefix include[INCLUDES_MAX];
@@ -259,6 +265,7 @@ static mf_err routes_up(struct mf_daemon *d, struct mf_errbuf *eb)
 		.ip6 = true,
 		.exclude_lan = d->config->tunnel.exclude_lan,
 		.include = include,
+		.dns = catches_dns(d->config),
 		.marks = mark,
 		.n_marks = marks(d, mark),
 	};
@@ -420,7 +427,7 @@ static bool same_routes(const struct mf_config *a, const struct mf_config *b)
 		return false;
 	if (!b->tunnel.auto_route)
 		return true;
-	if (a->tunnel.exclude_lan != b->tunnel.exclude_lan)
+	if (a->tunnel.exclude_lan != b->tunnel.exclude_lan || catches_dns(a) != catches_dns(b))
 		return false;
 	if (a->n_interfaces != b->n_interfaces)
 		return false;

@@ -4,8 +4,9 @@
  * sockets out by a mark, undoes it exactly, and tells where a packet would go.
  *
  * The scheme, in both families, is that of wg-quick with numbers of our own:
- *	19781: from all fwmark MARK goto 19786                 if there are included prefixes or marks
+ *	19781: from all fwmark MARK goto 19786                 if there are rules 19782, or marks
  *	19782: from all to INCLUDED lookup 19782               one for each included prefix
+ *	19782: from all iif lo ipproto udp dport 53 lookup 19782, and tcp: this machine's questions about names
  *	19783: from all to LAN lookup main                     one for each excluded prefix
  *	19784: from all lookup main suppress_prefixlength 0    routes more specific than the default
  *	19785: not from all fwmark 0x4d460000 lookup 19782     everything else but our own sockets
@@ -41,6 +42,7 @@ struct mf_route_options {
 	size_t n_exclude;
 	const struct mf_prefix *include; /* goes in though it lies in an excluded range */
 	size_t n_include;
+	bool dns; /* this machine's own questions to port 53 go in, wherever the server is */
 	const uint32_t *marks; /* other marks that our sockets carry (fwmark of an interface): without
 	                          them here such packets would go round in a circle */
 	size_t n_marks;

@@ -121,8 +121,6 @@ def test_whomever_an_app_asks(lab, kind, tcp):
 
 
 @pytest.mark.parametrize("tcp", [False, True], ids=["udp", "tcp"])
-@pytest.mark.xfail(strict=True, reason="networks of home's own cables are not routed into the tunnel, and so "
-                   "neither is a name server there")
 def test_the_router_is_asked(lab, tcp):
     """It is on home's own cable."""
     w = Watch(lab)

@@ -9,6 +9,7 @@
 
 #include <errno.h>
 #include <net/if.h>
+#include <netinet/in.h>
 #include <stdlib.h>
 
 /* RFC 1918, RFC 3927, RFC 4193, RFC 4291; multicast and broadcast never leave the local network. */
@@ -36,7 +37,7 @@ struct mf_route {
 	struct mf_nl nl;
 	uint32_t ifindex;
 	bool ip4, ip6;
-	bool exclude_lan;
+	bool exclude_lan, dns;
 	struct mf_prefix *prefix; /* excluded, then included */
 	size_t n_exclude, n_include;
 	uint32_t *mark; /* ours first */
@@ -74,7 +75,7 @@ static int add_marks(struct mf_route *r, uint8_t family)
 	struct rule own = { family, MF_ROUTE_RULE_OWN, .go_to = MF_ROUTE_RULE_END };
 	int e = 0;
 
-	if (!r->n_include && r->n_marks == 1)
+	if (!r->n_include && !r->dns && r->n_marks == 1)
 		return 0;
 	e = mf_route_nl_rule(&r->nl, &end, true);
 	for (size_t i = 0; i < r->n_marks && !e; i++) {
@@ -82,6 +83,19 @@ static int add_marks(struct mf_route *r, uint8_t family)
 		e = mf_route_nl_rule(&r->nl, &own, true);
 	}
 	return e;
+}
+
+/* A name server on a network of this machine's own would be asked past the tunnel. What others send through this
+ * machine (containers, guests) is left alone. */
+static int add_dns(struct mf_route *r, uint8_t family)
+{
+	struct rule ask = { family, MF_ROUTE_RULE_INCLUDE, MF_ROUTE_TABLE, .dport = 53 };
+	int e;
+
+	ask.ip_proto = IPPROTO_UDP;
+	e = mf_route_nl_rule(&r->nl, &ask, true);
+	ask.ip_proto = IPPROTO_TCP;
+	return e ? e : mf_route_nl_rule(&r->nl, &ask, true);
 }
 
 static struct rule tunnel_rule(uint8_t family)
@@ -100,6 +114,8 @@ static int add_rules(struct mf_route *r, uint8_t family)
 
 	if (!e)
 		e = add_prefixes(r, family, r->prefix + r->n_exclude, r->n_include, in);
+	if (!e && r->dns)
+		e = add_dns(r, family);
 	if (!e && r->exclude_lan)
 		e = add_prefixes(r, family, lan, MF_ARRAY_LEN(lan), out);
 	if (!e)
@@ -214,6 +230,7 @@ static struct mf_route *new_route(const struct mf_route_options *o)
 	r->ip4 = o->ip4;
 	r->ip6 = o->ip6;
 	r->exclude_lan = o->exclude_lan;
+	r->dns = o->dns;
 	if (copy_lists(r, o) && !mf_nl_open(&r->nl))
 		return r;
 	free_route(r);

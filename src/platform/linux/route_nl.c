@@ -43,6 +43,13 @@ int mf_route_nl_rule(struct mf_nl *nl, const struct rule *rule, bool add)
 		f->dst_len = rule->to->len;
 		mf_nl_put_addr(h, FRA_DST, &rule->to->addr);
 	}
+	if (rule->ip_proto) {
+		struct fib_rule_port_range port = { rule->dport, rule->dport };
+
+		mnl_attr_put_strz(h, FRA_IIFNAME, "lo");
+		mnl_attr_put_u8(h, FRA_IP_PROTO, rule->ip_proto);
+		mnl_attr_put(h, FRA_DPORT_RANGE, sizeof(port), &port);
+	}
 	r = mf_nl_talk(nl, h, NULL, NULL);
 	return r == (add ? -EEXIST : -ENOENT) ? 0 : r;
 }

@@ -17,6 +17,8 @@ struct rule {
 	bool unmarked;   /* all but what carries `mark` */
 	bool no_default; /* the table's default route does not count */
 	const struct mf_prefix *to; /* NULL: everywhere */
+	uint8_t ip_proto;           /* only this one, of this machine's own; 0: all */
+	uint16_t dport;             /* with ip_proto */
 };
 
 /* All return 0 or -errno; adding what is there and removing what is not are no errors. */
