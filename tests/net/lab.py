@@ -464,8 +464,8 @@ class Pinger:
                                "ping")
 
     def stop(self):
-        """(sent, answered, longest gap in seconds between two answers). Afterwards `missing` says
-        which were not answered: the time of day of each."""
+        """(sent, answered, longest gap in seconds between two answers). The last one does not count if it was on
+        its way at the end. Afterwards `missing` says which were not answered: the time of day of each."""
         time.sleep(0.3)
         self.proc.kill(signal.SIGINT)
         self.proc.wait(5)
@@ -479,7 +479,8 @@ class Pinger:
                 re.findall(r"^\[(\d+\.\d+)\] no answer yet for icmp_seq=(\d+)", text, re.M)}
         came = {int(n) for n in re.findall(r"bytes from .*icmp_seq=(\d+)", text)}
         self.missing = [t for n, t in sorted(late.items()) if n not in came]
-        return int(m.group(1)), int(m.group(2)), gap
+        sent, answered = int(m.group(1)), int(m.group(2))
+        return sent - (sent not in came), answered, gap
 
 
 class Capture:
