@@ -167,20 +167,13 @@ static uint32_t poll_all(void *ctx, struct mf_resolver *r, mf_nsec now)
 
 /* ---- A life ---------------------------------------------------------------------------------- */
 
-static bool is_wildcard(const struct mf_addr *a)
-{
-	static const uint8_t zero[16];
-
-	return memcmp(a->b, zero, mf_addr_len(a)) == 0;
-}
-
 static mf_err open_place(struct mf_dns_door *x, const struct mf_endpoint *at, struct mf_errbuf *eb)
 {
 	struct place *p = &x->place[x->n++];
 	struct mf_worker_thread *t = &x->daemon->workers[0];
 
 	p->door = x;
-	p->wildcard = is_wildcard(&at->addr);
+	p->wildcard = mf_addr_is_unspecified(&at->addr);
 	p->udp.fd = mf_listen_udp(at, 0, eb);
 	p->tcp.fd = p->udp.fd < 0 ? -1 : mf_listen_tcp(at, 0, eb);
 	if (p->tcp.fd < 0)

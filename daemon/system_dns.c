@@ -28,13 +28,6 @@ struct mf_system_dns {
 
 /* ---- Which address --------------------------------------------------------------------------- */
 
-static bool is_unspecified(const struct mf_addr *a)
-{
-	static const uint8_t zero[16];
-
-	return !memcmp(a->b, zero, sizeof(zero));
-}
-
 /* Where the profile says that we listen in the tunnel. */
 static bool listens_in(const struct mf_config_dns *dns,
 		       bool (*goes_in)(void *ctx, const struct mf_addr *a), void *ctx,
@@ -60,9 +53,9 @@ static bool listens_outside(const struct mf_config_dns *dns, struct mf_addr *out
 
 		if (l->at.port != DNS_PORT || l->in_tunnel)
 			continue;
-		*out = !is_unspecified(&l->at.addr)     ? l->at.addr
-		       : l->at.addr.family == MF_AF_IP4 ? mf_addr_ip4(loopback4)
-							: mf_addr_ip6(loopback6);
+		*out = !mf_addr_is_unspecified(&l->at.addr) ? l->at.addr
+		       : l->at.addr.family == MF_AF_IP4     ? mf_addr_ip4(loopback4)
+							    : mf_addr_ip6(loopback6);
 		return true;
 	}
 	return false;

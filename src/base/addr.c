@@ -17,6 +17,13 @@ bool mf_endpoint_equal(const struct mf_endpoint *a, const struct mf_endpoint *b)
 	return a->port == b->port && a->scope_id == b->scope_id && mf_addr_equal(&a->addr, &b->addr);
 }
 
+bool mf_addr_is_unspecified(const struct mf_addr *a)
+{
+	static const uint8_t zero[sizeof(a->b)];
+
+	return !memcmp(a->b, zero, sizeof(zero));
+}
+
 static bool ip4_is_private(const uint8_t *b)
 {
 	return b[0] == 0 || b[0] == 10 || b[0] == 127 || (b[0] == 100 && b[1] >> 6 == 1) ||

@@ -58,6 +58,8 @@ static inline unsigned mf_addr_bits(const struct mf_addr *a)
 bool mf_addr_equal(const struct mf_addr *a, const struct mf_addr *b);
 bool mf_endpoint_equal(const struct mf_endpoint *a, const struct mf_endpoint *b);
 
+/* Is it 0.0.0.0 or ::, or none at all? */
+bool mf_addr_is_unspecified(const struct mf_addr *a);
 /* Is it an address of no public host: RFC 1918, shared (RFC 6598), loopback, link-local, ULA, unspecified? */
 bool mf_addr_is_private(const struct mf_addr *a);
 

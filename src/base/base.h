@@ -46,6 +46,12 @@ static inline struct mf_span mf_span(const void *p, size_t n)
 	return (struct mf_span){ .p = p, .n = n };
 }
 
+/* Where bytes may be written: the writable twin. */
+struct mf_room {
+	uint8_t *p;
+	size_t n;
+};
+
 /* Where randomness comes from; tests pass a seeded one (base/prng.h). `fill` never fails. */
 struct mf_rng {
 	void (*fill)(void *ctx, void *out, size_t n);

@@ -24,6 +24,15 @@ static inline uint64_t mf_counter_read(const uint64_t *counter)
 	return __atomic_load_n(counter, __ATOMIC_RELAXED);
 }
 
+/* All counters of a struct that is nothing else begin anew; the writer's. */
+static inline void mf_counters_clear(void *counters, size_t size)
+{
+	uint64_t *c = counters;
+
+	for (size_t i = 0; i < size / sizeof(*c); i++)
+		mf_uncount(&c[i], c[i]);
+}
+
 /* Adds `one` to `sum`: structs of `size` bytes that are nothing but counters, so they add up as arrays. */
 static inline void mf_counters_add(void *sum, const void *one, size_t size)
 {

@@ -55,12 +55,6 @@ const char *mf_stream_error_text(enum mf_stream_error e);
 /* What read returns besides a number of bytes. */
 enum { MF_STREAM_AGAIN = 0, MF_STREAM_EOF = -1, MF_STREAM_ERR = -2 };
 
-/* Where bytes may be written: the writable twin of struct mf_span. */
-struct mf_room {
-	uint8_t *p;
-	size_t n;
-};
-
 /* Where a session wants to go. */
 struct mf_target {
 	struct mf_endpoint addr; /* as the app asked */

@@ -5,7 +5,7 @@
 #include "support/hello.h"
 
 #include "base/endian.h"
-#include "crypto/aes128.h"
+#include "crypto/cipher.h"
 #include "crypto/hkdf.h"
 
 void hello_add(struct hello_bytes *o, const void *p, size_t n)
@@ -162,19 +162,22 @@ static void derive(struct keys *k, uint32_t version, struct mf_span dcid)
 static void protect(const struct keys *k, uint8_t *packet, size_t number_off, size_t number_len,
 		    uint32_t number, size_t payload)
 {
-	struct mf_aes128 *c = mf_aes128_new();
+	struct mf_cipher *c = mf_cipher_new();
 	uint8_t mask[16], iv[12], *text = packet + number_off + number_len;
+	struct mf_span plain = mf_span(text, payload);
+	struct mf_cipher_key key, hp;
 
 	MF_ASSERT(c);
-	mf_aes128_set_keys(c, k->key, k->hp);
+	mf_cipher_key_init(&key, MF_AES_128_GCM, k->key);
+	mf_cipher_key_init(&hp, MF_AES_128_GCM, k->hp);
 	memcpy(iv, k->iv, sizeof(iv));
 	mf_store_be32(iv + 8, mf_load_be32(iv + 8) ^ number);
-	mf_aes128_gcm_seal(c, iv, mf_span(packet, number_off + number_len), text, payload, text);
-	mf_aes128_block(c, packet + number_off + 4, mask);
+	mf_cipher_seal(c, &key, iv, mf_span(packet, number_off + number_len), &plain, 1, text);
+	mf_cipher_block_encrypt(c, &hp, packet + number_off + 4, mask);
 	packet[0] ^= mask[0] & 0x0f;
 	for (size_t i = 0; i < number_len; i++)
 		packet[number_off + i] ^= mask[1 + i];
-	mf_aes128_free(c);
+	mf_cipher_free(c);
 }
 
 void hello_initial(struct hello_bytes *o, const struct hello_initial *p)
@@ -191,11 +194,11 @@ void hello_initial(struct hello_bytes *o, const struct hello_initial *p)
 	hello_add(o, p->scid.p, p->scid.n);
 	hello_varint(o, p->token.n);
 	hello_add(o, p->token.p, p->token.n);
-	hello_number(o, 0x4000 | (p->number_len + payload + MF_GCM_TAG_LEN), 2);
+	hello_number(o, 0x4000 | (p->number_len + payload + MF_CIPHER_TAG_LEN), 2);
 	number_off = o->n - begin;
 	hello_number(o, p->number, p->number_len);
 	hello_add(o, p->frames.p, p->frames.n);
-	zeros(o, payload - p->frames.n + MF_GCM_TAG_LEN);
+	zeros(o, payload - p->frames.n + MF_CIPHER_TAG_LEN);
 	derive(&k, p->version, p->keys_from);
 	protect(&k, o->b + begin, number_off, p->number_len, p->number, payload);
 }

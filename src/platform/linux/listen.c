@@ -48,13 +48,6 @@ static int bound(const struct mf_endpoint *at, int type, uint32_t mark, struct m
 	return fd;
 }
 
-static bool is_wildcard(const struct mf_addr *a)
-{
-	static const uint8_t zero[16];
-
-	return memcmp(a->b, zero, mf_addr_len(a)) == 0;
-}
-
 int mf_listen_udp(const struct mf_endpoint *at, uint32_t mark, struct mf_errbuf *eb)
 {
 	int fd = bound(at, SOCK_DGRAM, mark, eb);
@@ -66,7 +59,7 @@ int mf_listen_udp(const struct mf_endpoint *at, uint32_t mark, struct mf_errbuf 
 	/* Bound to one address a reply leaves from that one anyway, which is cheaper. */
 	if (at->addr.family == MF_AF_IP6)
 		set(fd, IPPROTO_IPV6, IPV6_RECVPKTINFO, 1);
-	else if (is_wildcard(&at->addr))
+	else if (mf_addr_is_unspecified(&at->addr))
 		set(fd, IPPROTO_IP, IP_PKTINFO, 1);
 	return fd;
 }

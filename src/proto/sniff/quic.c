@@ -7,7 +7,7 @@
  * Initial that the keys of the first id do not open is tried with those of its own.
  */
 #include "base/cursor.h"
-#include "crypto/aes128.h"
+#include "crypto/cipher.h"
 #include "crypto/hkdf.h"
 #include "proto/sniff/internal.h"
 
@@ -18,6 +18,7 @@ enum {
 	DATAGRAM_MIN = 1200,
 	FIRST_DCID_MIN = 8, /* RFC 9000 7.2 */
 	SAMPLE_OFF = 4,     /* from the packet number, RFC 9001 5.4.2 */
+	KEY_LEN = 16,       /* AEAD_AES_128_GCM, RFC 9001 5.2 */
 };
 
 enum packet { INITIAL, ZERO_RTT, HANDSHAKE, RETRY };
@@ -56,12 +57,13 @@ static const struct version versions[] = {
 };
 
 struct mf_sniffer {
-	struct mf_aes128 *aes;
+	struct mf_cipher *cipher;
 	struct mf_hkdf_key salt[MF_ARRAY_LEN(versions)];
-	/* What the keys in `aes` come from: most Initials of a connection come right after each other. */
+	/* The keys, and what they come from: most Initials of a connection come right after each other. */
+	struct mf_cipher_key packet, header;
 	const struct version *version;
 	uint8_t dcid_len, dcid[MF_SNIFF_CID_MAX];
-	uint8_t iv[MF_GCM_IV_LEN];
+	uint8_t iv[MF_CIPHER_NONCE_LEN];
 	uint8_t plain[PACKET_MAX]; /* a packet without its protection */
 };
 
@@ -71,8 +73,8 @@ struct mf_sniffer *mf_sniffer_new(void)
 
 	if (!s)
 		return NULL;
-	s->aes = mf_aes128_new();
-	if (!s->aes) {
+	s->cipher = mf_cipher_new();
+	if (!s->cipher) {
 		mf_sniffer_free(s);
 		return NULL;
 	}
@@ -85,7 +87,7 @@ void mf_sniffer_free(struct mf_sniffer *s)
 {
 	if (!s)
 		return;
-	mf_aes128_free(s->aes);
+	mf_cipher_free(s->cipher);
 	free(s);
 }
 
@@ -177,7 +179,7 @@ bool mf_sniff_quic_begins(struct mf_span datagram)
 static void load_keys(struct mf_sniffer *s, const struct version *v, struct mf_span dcid)
 {
 	struct mf_hkdf_key k;
-	uint8_t secret[MF_HKDF_LEN], key[MF_AES128_KEY_LEN], hp[MF_AES128_KEY_LEN];
+	uint8_t secret[MF_HKDF_LEN], key[KEY_LEN], hp[KEY_LEN];
 
 	if (s->version == v && s->dcid_len == dcid.n && !memcmp(s->dcid, dcid.p, dcid.n))
 		return;
@@ -188,7 +190,8 @@ static void load_keys(struct mf_sniffer *s, const struct version *v, struct mf_s
 	mf_hkdf_expand_label(key, sizeof(key), &k, v->key);
 	mf_hkdf_expand_label(s->iv, sizeof(s->iv), &k, v->iv);
 	mf_hkdf_expand_label(hp, sizeof(hp), &k, v->hp);
-	mf_aes128_set_keys(s->aes, key, hp);
+	mf_cipher_key_init(&s->packet, MF_AES_128_GCM, key);
+	mf_cipher_key_init(&s->header, MF_AES_128_GCM, hp);
 	s->version = v;
 	s->dcid_len = (uint8_t)dcid.n;
 	memcpy(s->dcid, dcid.p, dcid.n);
@@ -198,14 +201,15 @@ static void load_keys(struct mf_sniffer *s, const struct version *v, struct mf_s
 static bool unseal(struct mf_sniffer *s, const struct packet_view *p, struct mf_span dcid,
 		   struct mf_span *payload)
 {
-	uint8_t mask[MF_AES128_BLOCK], iv[MF_GCM_IV_LEN];
+	uint8_t mask[MF_CIPHER_BLOCK], iv[MF_CIPHER_NONCE_LEN];
 	size_t header = p->number_off;
+	struct mf_room text;
 	unsigned number_len;
 
-	if (p->whole.n > sizeof(s->plain) || p->whole.n - p->number_off < SAMPLE_OFF + MF_AES128_BLOCK)
+	if (p->whole.n > sizeof(s->plain) || p->whole.n - p->number_off < SAMPLE_OFF + MF_CIPHER_BLOCK)
 		return false;
 	load_keys(s, p->version, dcid);
-	mf_aes128_block(s->aes, p->whole.p + p->number_off + SAMPLE_OFF, mask);
+	mf_cipher_block_encrypt(s->cipher, &s->header, p->whole.p + p->number_off + SAMPLE_OFF, mask);
 	memcpy(s->plain, p->whole.p, p->number_off + SAMPLE_OFF);
 	s->plain[0] ^= mask[0] & 0x0f;
 	number_len = (s->plain[0] & 3) + 1u;
@@ -215,9 +219,10 @@ static bool unseal(struct mf_sniffer *s, const struct packet_view *p, struct mf_
 		s->plain[header] ^= mask[1 + i];
 		iv[sizeof(iv) - number_len + i] ^= s->plain[header];
 	}
-	*payload = mf_span(s->plain + header, p->whole.n - header - MF_GCM_TAG_LEN);
-	return mf_aes128_gcm_open(s->aes, iv, mf_span(s->plain, header), p->whole.p + header,
-				  p->whole.n - header, s->plain + header);
+	text = (struct mf_room){ s->plain + header, p->whole.n - header - MF_CIPHER_TAG_LEN };
+	*payload = mf_span(text.p, text.n);
+	return mf_cipher_open(s->cipher, &s->packet, iv, mf_span(s->plain, header),
+			      p->whole.p + header, p->whole.n - header, &text, 1);
 }
 
 static bool open_initial(struct mf_sniffer *s, struct mf_sniff_quic *q, const struct packet_view *p,

@@ -329,6 +329,23 @@ static void test_longest_texts_fit(void **state)
 	assert_string_equal(mf_endpoint_format(&e, text), "(none)");
 }
 
+/* Every single bit makes an address of somebody. */
+static void test_unspecified(void **state)
+{
+	struct mf_addr four = { .family = MF_AF_IP4 }, six = { .family = MF_AF_IP6 }, none = { 0 };
+
+	(void)state;
+	assert_true(mf_addr_is_unspecified(&four));
+	assert_true(mf_addr_is_unspecified(&six));
+	assert_true(mf_addr_is_unspecified(&none));
+	for (size_t bit = 0; bit < 128; bit++) {
+		struct mf_addr a = bit < 32 ? four : six;
+
+		a.b[bit / 8] = (uint8_t)(0x80 >> bit % 8);
+		assert_false(mf_addr_is_unspecified(&a));
+	}
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -340,6 +357,7 @@ int main(void)
 		cmocka_unit_test(test_prefix_texts),
 		cmocka_unit_test(test_endpoint_texts),
 		cmocka_unit_test(test_longest_texts_fit),
+		cmocka_unit_test(test_unspecified),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }
