@@ -1,376 +1,101 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * tls - OpenSSL between two queues of ours in place of a socket. A BIO of our own, because
- * OpenSSL's memory BIO knows no bound, never gives memory back and copies what has been sent once
- * more.
+ * tls - a connection's bytes once the handshake is done: records (tls_record.h) between the
+ * caller's memory, or two queues of ours in place of a socket, and the few messages that come
+ * between them.
  *
- * Nothing of an idle connection's buffers is kept, neither ours nor OpenSSL's: a proxy has many of
- * them. OpenSSL's error queue is one for the thread, so it is emptied before and after each call:
- * no connection may see another's error. No key is ever logged: no callback for that is set.
+ * Nothing of an idle connection's buffers is kept: a proxy has many of them. What a server can make
+ * us do without giving us payload is bounded: so many records in a row and no more.
  */
-#include "crypto/tls.h"
+#include "crypto/tls_internal.h"
 
 #include <openssl/err.h>
-#include <openssl/ssl.h>
-#include <openssl/x509v3.h>
+#include <stdarg.h>
+#include <stdio.h>
 #include <stdlib.h>
 
-#include "base/addr.h"
+#include "base/endian.h"
 
 enum {
-	NAME_MAX_LEN = 253,
-	ALPN_MAX = 32,
-	TICKETS = 16, /* servers of a context whose last session is kept */
-	/* mf_tls_write wants less than this outgoing, so no more than OUT_MAX can ever be. */
+	/* mf_tls_write wants less than this outgoing. */
 	OUT_ENOUGH = 1 << 16,
-	OUT_MAX = OUT_ENOUGH + MF_TLS_WRITE_MAX + (1 << 13),
+	IDLE_MAX = 32, /* records in a row without payload */
+	/* Records under one key (RFC 8446 5.5: 2^24.5 of AES-GCM). */
+	REKEY_AFTER = 1 << 24,
+	KEY_UPDATE_SEALED = MF_TLS_OVERHEAD + 5,
 };
 
-/* Forward secrecy and AEAD (RFC 9325 4.2), which is also what HTTP/2 asks for (RFC 9113 9.2.2). */
-static const char ciphers_12[] = "ECDHE+AESGCM:ECDHE+CHACHA20:DHE+AESGCM:DHE+CHACHA20";
+/* What tls.h promises. */
+static_assert((int)MF_TLS_RECORD_MAX == MF_TLS_HEADER_LEN + MF_TLS_SEALED_MAX,
+	      "the longest record");
+static_assert(MF_TLS_SEALED(0) >= KEY_UPDATE_SEALED && MF_TLS_OVERHEAD <= 32 &&
+		      KEY_UPDATE_SEALED + MF_TLS_OVERHEAD <= 64,
+	      "room for a record of n bytes and a KeyUpdate");
+static_assert((int)MF_TLS_SEAL_SPANS < MF_TLS_SPANS, "so many spans make one record");
 
-/* Where systems keep all their authorities in one file. */
-static const char *const bundles[] = {
-	"/etc/ssl/certs/ca-certificates.crt", /* Debian, Arch, Gentoo */
-	"/etc/pki/tls/certs/ca-bundle.crt",   /* Fedora */
-	"/etc/ssl/ca-bundle.pem",             /* openSUSE */
-	"/etc/ssl/cert.pem",                  /* Alpine, BSD, macOS */
-};
+enum message { HELLO_REQUEST = 0, NEW_SESSION_TICKET = 4, KEY_UPDATE = 24 };
 
-/* The last session with a server. */
-struct ticket {
-	char name[NAME_MAX_LEN + 1];
-	SSL_SESSION *session; /* NULL: free */
-	uint64_t age;         /* when it was put here, counted in tickets */
+/* RFC 8446 6. */
+enum alert {
+	CLOSE_NOTIFY = 0,
+	UNEXPECTED_MESSAGE = 10,
+	BAD_RECORD_MAC = 20,
+	RECORD_OVERFLOW = 22,
+	ILLEGAL_PARAMETER = 47,
+	DECODE_ERROR = 50,
+	INTERNAL_ERROR = 80,
+	USER_CANCELED = 90,
+	NO_RENEGOTIATION = 100,
 };
-
-struct mf_tls_context {
-	SSL_CTX *ssl;
-	BIO_METHOD *method;
-	bool session_reuse;
-	uint64_t n_tickets; /* ever */
-	struct ticket ticket[TICKETS];
-};
-
-/* Bytes p[at .. at + n). */
-struct queue {
-	uint8_t *p;
-	size_t at, n, cap;
-};
-
-struct mf_tls {
-	struct mf_tls_context *context;
-	SSL *ssl;
-	struct queue in, out;
-	bool done, closed, failed;
-	char name[NAME_MAX_LEN + 1];
-	char alpn[ALPN_MAX];
-	struct mf_errbuf error;
-};
+enum { WARNING = 1, FATAL = 2 };
 
 /* ---- Queues ---------------------------------------------------------------------------------- */
 
-static bool queue_add(struct queue *q, const void *bytes, size_t n)
+/* Makes room for n bytes behind those that are there. */
+static bool queue_reserve(struct mf_tls_queue *q, size_t n)
+{
+	size_t cap;
+	uint8_t *p;
+
+	if (q->at + q->n + n <= q->cap)
+		return true;
+	if (q->n)
+		memmove(q->p, q->p + q->at, q->n);
+	q->at = 0;
+	if (q->n + n <= q->cap)
+		return true;
+	cap = mf_max(q->n + n, (size_t)q->cap * 2);
+	p = cap <= UINT32_MAX ? realloc(q->p, cap) : NULL;
+	if (!p)
+		return false;
+	q->p = p;
+	q->cap = (uint32_t)cap;
+	return true;
+}
+
+bool mf_tls_queue_add(struct mf_tls_queue *q, const void *bytes, size_t n)
 {
 	if (!n)
 		return true;
-	if (q->at + q->n + n > q->cap && q->n) {
-		memmove(q->p, q->p + q->at, q->n);
-		q->at = 0;
-	}
-	if (q->n + n > q->cap) {
-		size_t cap = mf_max(q->n + n, q->cap * 2);
-		uint8_t *p = realloc(q->p, cap);
-
-		if (!p)
-			return false;
-		q->p = p;
-		q->cap = cap;
-	}
+	if (!queue_reserve(q, n))
+		return false;
 	memcpy(q->p + q->at + q->n, bytes, n);
-	q->n += n;
+	q->n += (uint32_t)n;
 	return true;
 }
 
-static void queue_drop(struct queue *q, size_t n)
+static void queue_drop(struct mf_tls_queue *q, size_t n)
 {
 	MF_ASSERT(n <= q->n);
-	q->at += n;
-	q->n -= n;
+	q->at += (uint32_t)n;
+	q->n -= (uint32_t)n;
 	if (q->n)
 		return;
 	free(q->p);
-	*q = (struct queue){ 0 };
+	*q = (struct mf_tls_queue){ 0 };
 }
 
-static int bio_read(BIO *b, char *out, size_t n, size_t *done)
-{
-	struct queue *q = &((struct mf_tls *)BIO_get_data(b))->in;
-
-	BIO_clear_retry_flags(b);
-	*done = mf_min(n, q->n);
-	if (!*done) {
-		BIO_set_retry_read(b);
-		return 0;
-	}
-	memcpy(out, q->p + q->at, *done);
-	queue_drop(q, *done);
-	return 1;
-}
-
-/* A server that makes us answer (KeyUpdate) faster than we can send finds the queue full. */
-static int bio_write(BIO *b, const char *bytes, size_t n, size_t *done)
-{
-	struct queue *q = &((struct mf_tls *)BIO_get_data(b))->out;
-
-	BIO_clear_retry_flags(b);
-	*done = 0;
-	if (q->n + n > OUT_MAX) {
-		BIO_set_retry_write(b);
-		return 0;
-	}
-	if (!queue_add(q, bytes, n))
-		return 0;
-	*done = n;
-	return 1;
-}
-
-static long bio_ctrl(BIO *b, int cmd, long num, void *ptr)
-{
-	(void)b, (void)num, (void)ptr;
-	return cmd == BIO_CTRL_FLUSH;
-}
-
-static BIO_METHOD *make_method(void)
-{
-	BIO_METHOD *m = BIO_meth_new(BIO_get_new_index() | BIO_TYPE_SOURCE_SINK, "mf_tls");
-
-	if (m && BIO_meth_set_read_ex(m, bio_read) == 1 &&
-	    BIO_meth_set_write_ex(m, bio_write) == 1 && BIO_meth_set_ctrl(m, bio_ctrl) == 1)
-		return m;
-	BIO_meth_free(m);
-	return NULL;
-}
-
-/* ---- Sessions to resume ---------------------------------------------------------------------- */
-
-static struct ticket *ticket_find(struct mf_tls_context *c, const char *name)
-{
-	for (size_t i = 0; i < TICKETS; i++)
-		if (c->ticket[i].session && !strcmp(c->ticket[i].name, name))
-			return &c->ticket[i];
-	return NULL;
-}
-
-static void ticket_clear(struct ticket *k)
-{
-	SSL_SESSION_free(k->session);
-	*k = (struct ticket){ 0 };
-}
-
-/* One that is free has age 0. */
-static struct ticket *ticket_oldest(struct mf_tls_context *c)
-{
-	struct ticket *oldest = &c->ticket[0];
-
-	for (size_t i = 1; i < TICKETS; i++)
-		if (c->ticket[i].age < oldest->age)
-			oldest = &c->ticket[i];
-	return oldest;
-}
-
-/* OpenSSL has a session to keep. Returns 1: it is ours now. */
-static int ticket_put(SSL *ssl, SSL_SESSION *session)
-{
-	struct mf_tls *t = SSL_get_app_data(ssl);
-	struct mf_tls_context *c = t->context;
-	struct ticket *k = ticket_find(c, t->name);
-
-	if (!k)
-		k = ticket_oldest(c);
-	ticket_clear(k);
-	memcpy(k->name, t->name, sizeof(k->name));
-	k->session = session;
-	k->age = ++c->n_tickets;
-	return 1;
-}
-
-/* One of TLS 1.3 is used once, or an observer could tell that two connections are one client's (RFC
- * 8446 C.4). */
-static void ticket_use(struct mf_tls *t)
-{
-	struct ticket *k = ticket_find(t->context, t->name);
-
-	if (!k)
-		return;
-	(void)SSL_set_session(t->ssl, k->session); /* without it the handshake is a full one */
-	if (SSL_SESSION_get_protocol_version(k->session) >= TLS1_3_VERSION)
-		ticket_clear(k);
-}
-
-/* ---- Contexts -------------------------------------------------------------------------------- */
-
-static bool have_authorities(SSL_CTX *ssl)
-{
-	return sk_X509_OBJECT_num(X509_STORE_get0_objects(SSL_CTX_get_cert_store(ssl))) > 0;
-}
-
-/* All at once and not, as OpenSSL would, file by file when a certificate wants one: then the worker
- * would read files. */
-static mf_err load_authorities(SSL_CTX *ssl, const char *file, struct mf_errbuf *eb)
-{
-	if (file && SSL_CTX_load_verify_file(ssl, file) != 1) {
-		bool missing = ERR_GET_LIB(ERR_peek_error()) == ERR_LIB_SYS;
-
-		return missing ? mf_fail(eb, MF_E_NOT_FOUND, "cannot read the certificates in %s",
-					 file)
-			       : mf_fail(eb, MF_E_MALFORMED, "%s: no certificate in PEM form", file);
-	}
-	if (file)
-		return MF_OK;
-	(void)SSL_CTX_set_default_verify_file(ssl);
-	for (size_t i = 0; i < MF_ARRAY_LEN(bundles) && !have_authorities(ssl); i++)
-		(void)SSL_CTX_load_verify_file(ssl, bundles[i]);
-	return have_authorities(ssl) ? MF_OK
-				     : mf_fail(eb, MF_E_NOT_FOUND,
-					       "this system has no certificates of authorities: "
-					       "install ca-certificates, or name a file of them");
-}
-
-static bool restrict_to_good(SSL_CTX *ssl)
-{
-	SSL_CTX_set_verify(ssl, SSL_VERIFY_PEER, NULL);
-	SSL_CTX_set_options(ssl, SSL_OP_NO_RENEGOTIATION | SSL_OP_NO_COMPRESSION);
-	SSL_CTX_set_mode(ssl, SSL_MODE_RELEASE_BUFFERS);
-	if (SSL_CTX_get_security_level(ssl) < 2)
-		SSL_CTX_set_security_level(ssl, 2);
-	return SSL_CTX_set_min_proto_version(ssl, TLS1_2_VERSION) == 1 &&
-	       SSL_CTX_set_max_proto_version(ssl, 0) == 1 &&
-	       SSL_CTX_set_cipher_list(ssl, ciphers_12) == 1;
-}
-
-static void set_session_reuse(SSL_CTX *ssl, bool reuse)
-{
-	if (!reuse) {
-		SSL_CTX_set_session_cache_mode(ssl, SSL_SESS_CACHE_OFF);
-		SSL_CTX_set_options(ssl, SSL_OP_NO_TICKET);
-		return;
-	}
-	SSL_CTX_set_session_cache_mode(ssl, SSL_SESS_CACHE_CLIENT | SSL_SESS_CACHE_NO_INTERNAL);
-	SSL_CTX_sess_set_new_cb(ssl, ticket_put);
-}
-
-mf_err mf_tls_context_new(struct mf_tls_context **out, const struct mf_tls_options *o,
-			  struct mf_errbuf *eb)
-{
-	struct mf_tls_context *c = calloc(1, sizeof(*c));
-	mf_err err = MF_E_NO_MEMORY;
-
-	if (!c)
-		return mf_fail(eb, err, "not enough memory for TLS");
-	ERR_clear_error();
-	c->session_reuse = o->session_reuse;
-	c->ssl = SSL_CTX_new(TLS_client_method());
-	c->method = make_method();
-	if (!c->ssl || !c->method || !restrict_to_good(c->ssl)) {
-		mf_fail(eb, err, "OpenSSL has no TLS client for us: out of memory");
-		goto fail;
-	}
-	err = load_authorities(c->ssl, o->ca_file, eb);
-	if (err)
-		goto fail;
-	set_session_reuse(c->ssl, o->session_reuse);
-	ERR_clear_error();
-	*out = c;
-	return MF_OK;
-fail:
-	ERR_clear_error();
-	mf_tls_context_free(c);
-	return err;
-}
-
-void mf_tls_context_free(struct mf_tls_context *c)
-{
-	if (!c)
-		return;
-	for (size_t i = 0; i < TICKETS; i++)
-		ticket_clear(&c->ticket[i]);
-	SSL_CTX_free(c->ssl);
-	BIO_meth_free(c->method);
-	free(c);
-}
-
-/* ---- A connection's beginning ---------------------------------------------------------------- */
-
-static bool is_name_char(char ch)
-{
-	return (ch >= 'a' && ch <= 'z') || (ch >= '0' && ch <= '9') || ch == '-' || ch == '_';
-}
-
-/* Lower case and without the last dot. Strict, because OpenSSL takes an empty name for "any name"
- * and one with a dot in front for "anything below". */
-static bool copy_name(char out[NAME_MAX_LEN + 1], const char *name)
-{
-	size_t n = strlen(name);
-
-	if (n && name[n - 1] == '.')
-		n--;
-	if (!n || n > NAME_MAX_LEN)
-		return false;
-	for (size_t i = 0; i < n; i++) {
-		char ch = name[i];
-
-		out[i] = ch >= 'A' && ch <= 'Z' ? (char)(ch - 'A' + 'a') : ch;
-		if (out[i] == '.' ? i == 0 || name[i - 1] == '.' || i + 1 == n
-				  : !is_name_char(out[i]))
-			return false;
-	}
-	out[n] = 0;
-	return true;
-}
-
-/* Only what the certificate's subjectAltName says counts (RFC 9525 6.3), and for an address only an
- * address there. */
-static bool expect_name(struct mf_tls *t, const char *name)
-{
-	X509_VERIFY_PARAM *param = SSL_get0_param(t->ssl);
-	struct mf_addr addr;
-
-	X509_VERIFY_PARAM_set_hostflags(param, X509_CHECK_FLAG_NO_PARTIAL_WILDCARDS |
-						       X509_CHECK_FLAG_NEVER_CHECK_SUBJECT);
-	if (mf_addr_parse(&addr, name) == MF_OK) {
-		mf_addr_format(&addr, t->name);
-		return X509_VERIFY_PARAM_set1_ip(param, addr.b, mf_addr_len(&addr)) == 1;
-	}
-	return copy_name(t->name, name) && X509_VERIFY_PARAM_set1_host(param, t->name, 0) == 1 &&
-	       SSL_set_tlsext_host_name(t->ssl, t->name) == 1;
-}
-
-static bool offer_alpn(SSL *ssl, const char *alpn)
-{
-	size_t n = alpn ? strlen(alpn) : 0;
-
-	for (size_t at = 0; at < n; at += 1u + (uint8_t)alpn[at])
-		if ((uint8_t)alpn[at] >= mf_min(n - at, ALPN_MAX))
-			return false;
-	return !n || SSL_set_alpn_protos(ssl, (const uint8_t *)alpn, (unsigned)n) == 0;
-}
-
-static bool prepare(struct mf_tls *t, const char *name, const char *alpn)
-{
-	BIO *bio;
-
-	t->ssl = SSL_new(t->context->ssl);
-	bio = t->ssl ? BIO_new(t->context->method) : NULL;
-	if (!bio)
-		return false;
-	BIO_set_data(bio, t);
-	BIO_set_init(bio, 1);
-	SSL_set_bio(t->ssl, bio, bio);
-	SSL_set_app_data(t->ssl, t);
-	SSL_set_connect_state(t->ssl);
-	return expect_name(t, name) && offer_alpn(t->ssl, alpn);
-}
+/* ---- Beginning, end and failure -------------------------------------------------------------- */
 
 struct mf_tls *mf_tls_new(struct mf_tls_context *c, const char *name, const char *alpn)
 {
@@ -379,11 +104,9 @@ struct mf_tls *mf_tls_new(struct mf_tls_context *c, const char *name, const char
 
 	if (!t)
 		return NULL;
-	ERR_clear_error();
 	t->context = c;
-	ok = prepare(t, name, alpn);
-	if (ok && c->session_reuse)
-		ticket_use(t);
+	ERR_clear_error();
+	ok = mf_tls_shake_new(t, name, alpn);
 	ERR_clear_error();
 	if (ok)
 		return t;
@@ -395,81 +118,56 @@ void mf_tls_free(struct mf_tls *t)
 {
 	if (!t)
 		return;
-	/* OpenSSL would not resume a session whose connection ended without close_notify; whether
-	 * we said it in time is the transport's luck, and no reason to pay for a full handshake. */
-	if (t->done && !t->failed)
-		SSL_set_shutdown(t->ssl, SSL_SENT_SHUTDOWN | SSL_RECEIVED_SHUTDOWN);
-	SSL_free(t->ssl);
-	ERR_clear_error();
+	mf_tls_shake_free(t);
+	mf_tls_half_wipe(&t->tx);
+	mf_tls_half_wipe(&t->rx);
 	free(t->in.p);
 	free(t->out.p);
+	free(t->error);
 	free(t);
 }
 
-/* ---- Bytes ----------------------------------------------------------------------------------- */
-
-/* Names why OpenSSL has failed: only texts of its own tables, which hold nothing of ours. */
-static mf_err fail(struct mf_tls *t)
+mf_err mf_tls_fail(struct mf_tls *t, mf_err e, const char *fmt, ...)
 {
-	long verified = SSL_get_verify_result(t->ssl);
-	const char *reason = ERR_reason_error_string(ERR_peek_error());
-	mf_err err = verified == X509_V_OK ? MF_E_MALFORMED : MF_E_AUTH;
+	va_list ap;
 
 	t->failed = true;
-	if (err == MF_E_AUTH)
-		mf_fail(&t->error, err, "the certificate of %s is not good: %s", t->name,
-			X509_verify_cert_error_string(verified));
-	else
-		mf_fail(&t->error, err, "TLS with %s failed: %s", t->name,
-			reason ? reason : "the library says not why");
-	ERR_clear_error();
-	return err;
+	if (!t->error)
+		t->error = calloc(1, sizeof(*t->error));
+	if (!t->error)
+		return e;
+	va_start(ap, fmt);
+	(void)vsnprintf(t->error->text, sizeof(t->error->text), fmt, ap);
+	va_end(ap);
+	return e;
 }
 
-mf_err mf_tls_feed(struct mf_tls *t, struct mf_span in)
+/* Without memory it is not said. */
+static void say(struct mf_tls *t, uint8_t level, enum alert what)
 {
-	if (t->failed)
-		return MF_E_GONE;
-	if (in.n > MF_TLS_BACKLOG_MAX - t->in.n)
-		return MF_E_FULL;
-	return queue_add(&t->in, in.p, in.n) ? MF_OK : MF_E_NO_MEMORY;
+	uint8_t alert[2] = { level, (uint8_t)what };
+	struct mf_span v = mf_span(alert, sizeof(alert));
+
+	if (queue_reserve(&t->out, sizeof(alert) + MF_TLS_OVERHEAD))
+		t->out.n += (uint32_t)mf_tls_record_seal(t->context->cipher, &t->tx, MF_TLS_ALERT,
+							 &v, 1, t->out.p + t->out.at + t->out.n);
 }
 
-static bool wants_more(const struct mf_tls *t, int result)
+/* The server has broken the protocol. */
+static mf_err break_off(struct mf_tls *t, enum alert what, const char *why)
 {
-	int why = SSL_get_error(t->ssl, result);
-
-	return why == SSL_ERROR_WANT_READ || why == SSL_ERROR_WANT_WRITE;
+	if (!t->closed)
+		say(t, FATAL, what);
+	mf_tls_shake_free(t);
+	return mf_tls_fail(t, MF_E_MALFORMED, "TLS failed: %s", why);
 }
 
-static void note_alpn(struct mf_tls *t)
+void mf_tls_close(struct mf_tls *t)
 {
-	const uint8_t *p = NULL;
-	unsigned n = 0;
-
-	SSL_get0_alpn_selected(t->ssl, &p, &n);
-	if (n && n < sizeof(t->alpn)) /* it is one that we have offered */
-		memcpy(t->alpn, p, n);
-}
-
-mf_err mf_tls_handshake(struct mf_tls *t)
-{
-	int r;
-
-	if (t->failed)
-		return MF_E_GONE;
-	if (t->done)
-		return MF_OK;
-	ERR_clear_error();
-	r = SSL_do_handshake(t->ssl);
-	if (r != 1 && wants_more(t, r))
-		return MF_E_AGAIN;
-	if (r != 1 || SSL_get_verify_result(t->ssl) != X509_V_OK ||
-	    !SSL_get0_peer_certificate(t->ssl))
-		return fail(t);
-	note_alpn(t);
-	t->done = true;
-	return MF_OK;
+	if (!t->done || t->failed || t->closed)
+		return;
+	t->closed = true;
+	say(t, WARNING, CLOSE_NOTIFY);
 }
 
 struct mf_span mf_tls_outgoing(const struct mf_tls *t)
@@ -482,9 +180,106 @@ void mf_tls_sent(struct mf_tls *t, size_t n)
 	queue_drop(&t->out, n);
 }
 
+const char *mf_tls_alpn(const struct mf_tls *t)
+{
+	return t->alpn;
+}
+
+const char *mf_tls_error(const struct mf_tls *t)
+{
+	if (!t->failed)
+		return "";
+	return t->error ? t->error->text : "TLS failed: out of memory";
+}
+
+/* ---- Sealing --------------------------------------------------------------------------------- */
+
+/* Where payload comes from. */
+struct source {
+	const struct mf_span *v;
+	size_t n, at; /* spans left, and how many bytes of the first have gone */
+};
+
+/* Takes up to `max` bytes, as pieces. Returns how many bytes. */
+static size_t take(struct source *s, size_t max, struct mf_span part[MF_TLS_SPANS], size_t *n_part)
+{
+	size_t total = 0;
+
+	*n_part = 0;
+	while (s->n && total < max && *n_part < MF_TLS_SPANS - 1) {
+		size_t n = mf_min(s->v->n - s->at, max - total);
+
+		if (n)
+			part[(*n_part)++] = mf_span(s->v->p + s->at, n);
+		total += n;
+		s->at += n;
+		if (s->at < s->v->n)
+			continue;
+		s->v++;
+		s->n--;
+		s->at = 0;
+	}
+	return total;
+}
+
+/* Our next generation of keys, said with the last one's (RFC 8446 4.6.3). */
+static size_t seal_key_update(struct mf_tls *t, uint8_t *out)
+{
+	static const uint8_t message[] = { KEY_UPDATE, 0, 0, 1, 0 };
+	struct mf_span v = mf_span(message, sizeof(message));
+	size_t n = mf_tls_record_seal(t->context->cipher, &t->tx, MF_TLS_HANDSHAKE, &v, 1, out);
+
+	t->owes_update = false;
+	if (!mf_tls_half_update(&t->tx))
+		(void)mf_tls_fail(t, MF_E_NO_MEMORY, "TLS failed: out of memory");
+	return n;
+}
+
+static size_t seal(struct mf_tls *t, const struct mf_span *v, size_t n, uint8_t *out, size_t room,
+		   size_t *len)
+{
+	struct source source = { v, n, 0 };
+	struct mf_span part[MF_TLS_SPANS];
+	size_t taken = 0, carried, n_part;
+
+	*len = 0;
+	while (!t->failed && source.n) {
+		size_t left = room - *len;
+
+		if (t->tx.secret_len && t->tx.seq >= REKEY_AFTER)
+			t->owes_update = true;
+		if (t->owes_update) {
+			if (left < KEY_UPDATE_SEALED)
+				break;
+			*len += seal_key_update(t, out + *len);
+			continue;
+		}
+		if (left <= MF_TLS_OVERHEAD)
+			break;
+		carried = take(&source, mf_min(left - MF_TLS_OVERHEAD, MF_TLS_PLAIN_MAX), part,
+			       &n_part);
+		if (!carried)
+			break;
+		*len += mf_tls_record_seal(t->context->cipher, &t->tx, MF_TLS_DATA, part, n_part,
+					   out + *len);
+		taken += carried;
+	}
+	return taken;
+}
+
+size_t mf_tls_seal(struct mf_tls *t, const struct mf_span *v, size_t n, uint8_t *out, size_t room,
+		   size_t *len)
+{
+	*len = 0;
+	if (t->failed || t->closed)
+		return 0;
+	MF_ASSERT(t->done && !t->out.n);
+	return seal(t, v, n, out, room, len);
+}
+
 mf_err mf_tls_write(struct mf_tls *t, struct mf_span in)
 {
-	size_t written;
+	size_t room = MF_TLS_SEALED(in.n), len;
 
 	if (t->failed || t->closed)
 		return MF_E_GONE;
@@ -494,49 +289,356 @@ mf_err mf_tls_write(struct mf_tls *t, struct mf_span in)
 		return MF_E_AGAIN;
 	if (!in.n)
 		return MF_OK;
-	ERR_clear_error();
-	if (SSL_write_ex(t->ssl, in.p, in.n, &written) != 1)
-		return fail(t);
-	MF_ASSERT(written == in.n);
+	if (!queue_reserve(&t->out, room))
+		return MF_E_NO_MEMORY;
+	if (seal(t, &in, 1, t->out.p + t->out.at + t->out.n, room, &len) != in.n)
+		return MF_E_NO_MEMORY; /* it has failed */
+	t->out.n += (uint32_t)len;
 	return MF_OK;
+}
+
+/* ---- What is not payload --------------------------------------------------------------------- */
+
+/* A record's content: pieces of memory, in their order. */
+struct content {
+	enum mf_tls_type type;
+	struct mf_span v[MF_TLS_SPANS];
+	size_t n, len;
+};
+
+static mf_err take_alert(struct mf_tls *t, const struct content *c)
+{
+	uint8_t b[2] = { 0 };
+	size_t have = 0;
+
+	for (size_t i = 0; i < c->n; i++)
+		for (size_t k = 0; k < c->v[i].n && have < sizeof(b); k++)
+			b[have++] = c->v[i].p[k];
+	if (c->len != sizeof(b))
+		return break_off(t, DECODE_ERROR, "an alert has not two bytes");
+	if (b[1] == CLOSE_NOTIFY) {
+		t->ended = true;
+		return MF_OK;
+	}
+	/* TLS 1.3 has no warnings but this one (RFC 8446 6.1). */
+	if (b[1] == USER_CANCELED || (!t->tx.secret_len && b[0] == WARNING))
+		return MF_OK;
+	mf_tls_shake_free(t);
+	return mf_tls_fail(t, MF_E_MALFORMED, "TLS failed: the server says \"%s\"",
+			   SSL_alert_desc_string_long(b[1]));
+}
+
+/* `last`: the message's only byte is the record's last, too. */
+static mf_err update_keys(struct mf_tls *t, uint8_t request, bool last)
+{
+	if (!last)
+		return break_off(t, UNEXPECTED_MESSAGE, "bytes after a KeyUpdate");
+	if (request > 1)
+		return break_off(t, ILLEGAL_PARAMETER, "a KeyUpdate that says neither yes nor no");
+	/* One answer is enough for any number of them. */
+	t->owes_update = t->owes_update || request;
+	return mf_tls_half_update(&t->rx) ? MF_OK : break_off(t, INTERNAL_ERROR, "out of memory");
+}
+
+/* A message's header is there. */
+static mf_err begin_message(struct mf_tls *t)
+{
+	uint32_t len = mf_load_be32(t->header) & 0xffffff;
+	bool is_13 = t->tx.secret_len;
+
+	t->message_left = len;
+	if (!is_13 && t->header[0] == HELLO_REQUEST && !len) {
+		if (!t->closed)
+			say(t, WARNING, NO_RENEGOTIATION);
+		t->n_header = 0;
+		return MF_OK;
+	}
+	if (is_13 && t->header[0] == KEY_UPDATE && len == 1)
+		return MF_OK;
+	if (is_13 && t->header[0] == NEW_SESSION_TICKET && len)
+		return MF_OK;
+	return break_off(t, UNEXPECTED_MESSAGE, "a message of the handshake after its end");
+}
+
+/* n bytes of messages, `more` than which are in their record. Tickets are skipped here. */
+static mf_err take_messages(struct mf_tls *t, const uint8_t *p, size_t n, bool more)
+{
+	mf_err err = MF_OK;
+
+	while (n && !err) {
+		size_t skip = 1;
+
+		if (t->n_header < sizeof(t->header)) {
+			t->header[t->n_header++] = *p;
+			if (t->n_header == sizeof(t->header))
+				err = begin_message(t);
+		} else {
+			skip = mf_min(n, t->message_left);
+			t->message_left -= (uint32_t)skip;
+			if (!t->message_left)
+				t->n_header = 0;
+			if (t->header[0] == KEY_UPDATE)
+				err = update_keys(t, *p, n == 1 && !more);
+		}
+		p += skip;
+		n -= skip;
+	}
+	return err;
+}
+
+static mf_err take_content(struct mf_tls *t, const struct content *c)
+{
+	mf_err err = MF_OK;
+	size_t seen = 0;
+
+	t->idle = c->type == MF_TLS_DATA && c->len ? 0 : (uint8_t)(t->idle + 1);
+	if (t->idle > IDLE_MAX)
+		return break_off(t, UNEXPECTED_MESSAGE, "too many records without payload");
+	if (c->type != MF_TLS_HANDSHAKE && t->n_header)
+		return break_off(t, UNEXPECTED_MESSAGE, "a message is interrupted");
+	switch (c->type) {
+	case MF_TLS_DATA:
+		return MF_OK;
+	case MF_TLS_ALERT:
+		return take_alert(t, c);
+	case MF_TLS_HANDSHAKE:
+		for (size_t i = 0; i < c->n && !err; i++) {
+			seen += c->v[i].n;
+			err = take_messages(t, c->v[i].p, c->v[i].n, seen < c->len);
+		}
+		return err;
+	default:
+		return break_off(t, UNEXPECTED_MESSAGE, "a record of an unknown type");
+	}
+}
+
+/* ---- Opening --------------------------------------------------------------------------------- */
+
+/* Where payload goes. */
+struct sink {
+	const struct mf_room *v;
+	size_t n, at; /* rooms left, and how many bytes of the first are full */
+	size_t got;
+};
+
+/* The first `want` bytes of what is free, as pieces. False: so much is not free, or in too many. */
+static bool find_room(const struct sink *s, size_t want, struct mf_room part[MF_TLS_SPANS],
+		      size_t *n_part)
+{
+	size_t at = s->at;
+
+	*n_part = 0;
+	for (size_t i = 0; i < s->n && want && *n_part < MF_TLS_SPANS - 1; i++, at = 0) {
+		size_t n = mf_min(s->v[i].n - at, want);
+
+		if (n)
+			part[(*n_part)++] = (struct mf_room){ s->v[i].p + at, n };
+		want -= n;
+	}
+	return !want;
+}
+
+static void fill(struct sink *s, size_t n)
+{
+	s->got += n;
+	while (s->n && n >= s->v->n - s->at) {
+		n -= s->v->n - s->at;
+		s->at = 0;
+		s->v++;
+		s->n--;
+	}
+	s->at += n;
+}
+
+static size_t copy(struct sink *s, const uint8_t *p, size_t n)
+{
+	size_t done = 0;
+
+	while (s->n && done < n) {
+		size_t part = mf_min(n - done, s->v->n - s->at);
+
+		memcpy(s->v->p + s->at, p + done, part);
+		done += part;
+		fill(s, part);
+	}
+	return done;
+}
+
+/* Payload that has been opened where it is. */
+static void take_plain(struct mf_tls *t, struct mf_room *in, struct sink *s)
+{
+	size_t n = copy(s, in->p, t->plain);
+
+	t->plain -= (uint32_t)n;
+	if (!t->plain)
+		n += t->useless;
+	in->p += n;
+	in->n -= n;
+}
+
+/* Opens the record of `len` bytes at the front of `in`, into the sink if it fits. */
+static mf_err open_record(struct mf_tls *t, struct mf_room *in, size_t len, struct sink *s,
+			  struct content *c)
+{
+	struct mf_cipher *cipher = t->context->cipher;
+	struct mf_room part[MF_TLS_SPANS];
+	size_t n;
+	mf_err err;
+
+	*c = (struct content){ .n = 1 };
+	if (!find_room(s, mf_tls_record_room(&t->rx, len), part, &n)) {
+		err = mf_tls_record_open_in_place(cipher, &t->rx, in->p, len, &c->type, &c->v[0]);
+		c->len = c->v[0].n;
+		if (!err && c->type == MF_TLS_DATA && c->len) {
+			size_t before = (size_t)(c->v[0].p - in->p);
+
+			t->plain = (uint32_t)c->len;
+			t->useless = (uint32_t)(len - before - c->len);
+			len = before;
+		}
+	} else {
+		size_t left;
+
+		err = mf_tls_record_open(cipher, &t->rx, in->p, len, part, n, &c->type, &c->len);
+		left = err ? 0 : c->len;
+		for (c->n = 0; left; left -= c->v[c->n++].n)
+			c->v[c->n] = mf_span(part[c->n].p, mf_min(part[c->n].n, left));
+		if (!err && c->type == MF_TLS_DATA)
+			fill(s, c->len);
+	}
+	in->p += len;
+	in->n -= len;
+	return err;
+}
+
+/* The record is a ticket or part of one, as far as its first byte tells. */
+static bool is_ticket(const struct mf_tls *t, const struct content *c)
+{
+	return c->type == MF_TLS_HANDSHAKE && !t->n_header && c->len &&
+	       c->v[0].p[0] == NEW_SESSION_TICKET;
+}
+
+/* The same while tickets are waited for: a copy of the record is shown to OpenSSL. */
+static mf_err open_watched(struct mf_tls *t, struct mf_room *in, size_t len, struct sink *s,
+			   struct content *c)
+{
+	uint8_t record[4096];
+	bool fits = len <= sizeof(record);
+	mf_err err;
+
+	if (fits)
+		memcpy(record, in->p, len);
+	err = open_record(t, in, len, s, c);
+	if (!err && fits && is_ticket(t, c))
+		mf_tls_shake_ticket(t, record, len);
+	else
+		mf_tls_shake_free(t);
+	return err;
+}
+
+static mf_err refuse(struct mf_tls *t, mf_err err)
+{
+	switch (err) {
+	case MF_E_AUTH:
+		return break_off(t, BAD_RECORD_MAC, "a record has been tampered with");
+	case MF_E_RANGE:
+		return break_off(t, RECORD_OVERFLOW, "a record is too long");
+	default:
+		return break_off(t, UNEXPECTED_MESSAGE, "what comes is no record");
+	}
+}
+
+static mf_err open_next(struct mf_tls *t, struct mf_room *in, struct sink *s)
+{
+	struct content c;
+	size_t len;
+	mf_err err = mf_tls_record_check(&t->rx, in->p, in->n, &len);
+
+	if (err == MF_E_SHORT)
+		return err;
+	if (!err)
+		err = t->shake ? open_watched(t, in, len, s, &c) : open_record(t, in, len, s, &c);
+	return err ? refuse(t, err) : take_content(t, &c);
+}
+
+static mf_err open_all(struct mf_tls *t, struct mf_room *in, const struct mf_room *v, size_t n,
+		       size_t *got)
+{
+	struct sink sink = { .v = v, .n = n };
+	mf_err err = MF_OK;
+
+	fill(&sink, 0);
+	while (!err && !t->failed && sink.n) {
+		if (t->plain)
+			take_plain(t, in, &sink);
+		else if (t->ended)
+			err = MF_E_GONE;
+		else if (t->done)
+			err = open_next(t, in, &sink);
+		else
+			break;
+	}
+	*got = sink.got;
+	/* What came before the mistake was good; what came after it is not asked for. */
+	if (t->failed)
+		return sink.got ? MF_OK : MF_E_MALFORMED;
+	return err == MF_E_SHORT ? MF_OK : err;
+}
+
+mf_err mf_tls_open(struct mf_tls *t, struct mf_room *in, const struct mf_room *v, size_t n,
+		   size_t *got)
+{
+	MF_ASSERT(!t->in.n); /* what has been fed comes before */
+	return open_all(t, in, v, n, got);
+}
+
+size_t mf_tls_missing(const struct mf_tls *t, struct mf_span left)
+{
+	size_t want = MF_TLS_HEADER_LEN;
+
+	if (t->plain)
+		return 0;
+	if (left.n >= MF_TLS_HEADER_LEN)
+		want += mf_min(mf_load_be16(left.p + 3), MF_TLS_SEALED_MAX);
+	return want - mf_min(want, left.n);
+}
+
+/* ---- With memory of its own ------------------------------------------------------------------ */
+
+mf_err mf_tls_feed(struct mf_tls *t, struct mf_span in)
+{
+	if (t->failed)
+		return MF_E_GONE;
+	if (in.n > MF_TLS_BACKLOG_MAX - t->in.n)
+		return MF_E_FULL;
+	return mf_tls_queue_add(&t->in, in.p, in.n) ? MF_OK : MF_E_NO_MEMORY;
+}
+
+static struct mf_room fed(const struct mf_tls *t)
+{
+	return (struct mf_room){ t->in.n ? t->in.p + t->in.at : NULL, t->in.n };
+}
+
+mf_err mf_tls_handshake(struct mf_tls *t)
+{
+	struct mf_room in = fed(t);
+	mf_err err = mf_tls_handshake_from(t, &in);
+
+	queue_drop(&t->in, t->in.n - in.n);
+	return err;
 }
 
 ptrdiff_t mf_tls_read(struct mf_tls *t, uint8_t *out, size_t n, bool *end)
 {
-	size_t got = 0;
-	int r;
+	struct mf_room in = fed(t), room = { out, n };
+	size_t got;
+	mf_err err;
 
 	*end = false;
 	if (t->failed)
 		return MF_E_GONE;
-	if (!t->done || !n)
-		return 0;
-	ERR_clear_error();
-	r = SSL_read_ex(t->ssl, out, n, &got);
-	if (r == 1)
-		return (ptrdiff_t)got;
-	*end = SSL_get_error(t->ssl, r) == SSL_ERROR_ZERO_RETURN;
-	if (*end || wants_more(t, r))
-		return 0;
-	return fail(t);
-}
-
-void mf_tls_close(struct mf_tls *t)
-{
-	if (!t->done || t->failed || t->closed)
-		return;
-	t->closed = true;
-	ERR_clear_error();
-	(void)SSL_shutdown(t->ssl); /* it has an answer only when the server has closed, too */
-	ERR_clear_error();
-}
-
-const char *mf_tls_alpn(const struct mf_tls *t)
-{
-	return t->alpn;
-}
-
-const char *mf_tls_error(const struct mf_tls *t)
-{
-	return t->error.text;
+	err = open_all(t, &in, &room, 1, &got);
+	queue_drop(&t->in, t->in.n - in.n);
+	*end = err == MF_E_GONE && !got;
+	return err && err != MF_E_GONE ? (ptrdiff_t)err : (ptrdiff_t)got;
 }

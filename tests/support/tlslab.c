@@ -46,12 +46,15 @@ static void sign(X509 *cert, const X509 *issuer, EVP_PKEY *key)
 
 void tlslab_ca_make(struct tlslab_ca *ca)
 {
+	static unsigned n_made; /* two of one name could not be told apart */
+	char common[32];
 	FILE *f;
 	int fd;
 
 	ca->key = EVP_EC_gen("P-256");
 	MF_ASSERT(ca->key);
-	ca->cert = begin_cert(ca->key, "authority", -HOUR, HOUR);
+	snprintf(common, sizeof(common), "authority %u", ++n_made);
+	ca->cert = begin_cert(ca->key, common, -HOUR, HOUR);
 	extend(ca->cert, NID_basic_constraints, "critical,CA:TRUE");
 	extend(ca->cert, NID_key_usage, "critical,keyCertSign");
 	sign(ca->cert, ca->cert, ca->key);
@@ -106,6 +109,8 @@ SSL_CTX *tlslab_server(const struct tlslab_ca *ca, const struct tlslab_cert *c, 
 
 	if (c->san)
 		extend(cert, NID_subject_alt_name, c->san);
+	if (c->use)
+		extend(cert, NID_ext_key_usage, c->use);
 	sign(cert, c->self_signed ? cert : ca->cert, c->self_signed ? key : ca->key);
 	MF_ASSERT(ctx && SSL_CTX_use_certificate(ctx, cert) == 1 &&
 		  SSL_CTX_use_PrivateKey(ctx, key) == 1);

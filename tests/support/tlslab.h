@@ -21,6 +21,7 @@ struct tlslab_ca {
 struct tlslab_cert {
 	const char *san;    /* "DNS:dns.example, IP:192.0.2.53" or NULL for none */
 	const char *common; /* the subject's common name, NULL: "server" */
+	const char *use;    /* "serverAuth", NULL: it does not say */
 	long from, to;      /* valid from and to, seconds from now; both 0: an hour each way */
 	bool self_signed;
 };

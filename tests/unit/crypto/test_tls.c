@@ -1,84 +1,14 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
  * The TLS client against OpenSSL servers in memory: whose certificates are taken, what is refused,
- * that bytes come through whatever the pieces, and how connections end.
+ * how connections end, and which sessions are resumed. Bytes are test_tls_bytes.c's matter.
  */
-#include "vectors.h"
+#include "tlspair.h"
 
-#include <openssl/err.h>
+#include <openssl/pem.h>
 #include <unistd.h>
 
-#include "crypto/tls.h"
-#include "support/tlslab.h"
-
-enum { WHOLE = 1 << 14, PIPE_MAX = 1 << 20 };
-
-static struct tlslab_ca ca, other_ca;
-static struct mf_tls_context *client, *reusing;
-static const struct tlslab_cert good = {
-	.san = "DNS:dns.example, DNS:*.wild.example, IP:192.0.2.53, "
-	       "IP:2001:db8::53"
-};
-
-static int set_up(void **state)
-{
-	(void)state;
-	tlslab_ca_make(&ca);
-	tlslab_ca_make(&other_ca);
-	client = tlslab_client(&ca, false);
-	reusing = tlslab_client(&ca, true);
-	return 0;
-}
-
-static int tear_down(void **state)
-{
-	(void)state;
-	mf_tls_context_free(client);
-	mf_tls_context_free(reusing);
-	tlslab_ca_free(&ca);
-	tlslab_ca_free(&other_ca);
-	return 0;
-}
-
-/* A client and a server. */
-struct pair {
-	struct mf_tls *t;
-	SSL_CTX *ctx;
-	SSL *ssl;
-};
-
-static struct pair pair(const struct tlslab_cert *cert, const char *name, const char *alpn,
-			const char *server_alpn)
-{
-	struct pair p = { .t = mf_tls_new(client, name, alpn) };
-
-	assert_non_null(p.t);
-	p.ctx = tlslab_server(&ca, cert, server_alpn);
-	p.ssl = tlslab_accept(p.ctx);
-	return p;
-}
-
-static struct pair connected(const char *name)
-{
-	struct pair p = pair(&good, name, NULL, NULL);
-
-	assert_int_equal(tlslab_handshake(p.t, p.ssl, WHOLE, NULL), MF_OK);
-	return p;
-}
-
-static void part(struct pair *p)
-{
-	mf_tls_free(p->t);
-	SSL_free(p->ssl);
-	SSL_CTX_free(p->ctx);
-	assert_int_equal(ERR_peek_error(), 0); /* nothing is left for others */
-}
-
-static void carry_all(struct pair *p)
-{
-	while (tlslab_carry(p->t, p->ssl, WHOLE))
-		;
-}
+#include "crypto/digest.h"
 
 /* ---- Certificates ---- */
 
@@ -146,13 +76,14 @@ static void test_no_names(void **state)
 
 static void test_certificates(void **state)
 {
-	static const struct tlslab_cert expired = { .san = "DNS:dns.example",
-						    .from = -7200,
-						    .to = -10 },
-					early = { .san = "DNS:dns.example", .from = 600, .to = 7200 },
-					self = { .san = "DNS:dns.example", .self_signed = true },
-					common = { .common = "dns.example" },
-					no_ip = { .san = "DNS:192.0.2.53" };
+	static const struct tlslab_cert
+		expired = { .san = "DNS:dns.example", .from = -7200, .to = -10 },
+		early = { .san = "DNS:dns.example", .from = 600, .to = 7200 },
+		self = { .san = "DNS:dns.example", .self_signed = true },
+		common = { .common = "dns.example" }, no_ip = { .san = "DNS:192.0.2.53" },
+		server = { .san = "DNS:dns.example", .use = "serverAuth" },
+		of_clients = { .san = "DNS:dns.example", .use = "clientAuth" },
+		of_mail = { .san = "DNS:dns.example", .use = "emailProtection" };
 
 	(void)state;
 	assert_int_equal(judge(&expired, "dns.example"), MF_E_AUTH);
@@ -160,6 +91,9 @@ static void test_certificates(void **state)
 	assert_int_equal(judge(&self, "dns.example"), MF_E_AUTH);
 	assert_int_equal(judge(&common, "dns.example"), MF_E_AUTH);
 	assert_int_equal(judge(&no_ip, "192.0.2.53"), MF_E_AUTH);
+	assert_int_equal(judge(&server, "dns.example"), MF_OK);
+	assert_int_equal(judge(&of_clients, "dns.example"), MF_E_AUTH);
+	assert_int_equal(judge(&of_mail, "dns.example"), MF_E_AUTH);
 }
 
 static void test_other_authority(void **state)
@@ -199,6 +133,160 @@ static void test_contexts(void **state)
 	mf_tls_context_free(NULL);
 	mf_tls_free(NULL);
 	unlink(empty);
+}
+
+/* ---- Other ways to trust ---- */
+
+static struct mf_tls_context *context(const struct mf_tls_options *o)
+{
+	struct mf_tls_context *c = NULL;
+
+	assert_int_equal(mf_tls_context_new(&c, o, NULL), MF_OK);
+	return c;
+}
+
+/* What a new client with these options says of a server of this certificate. */
+static mf_err trusted(const struct mf_tls_options *o, const struct tlslab_cert *cert)
+{
+	struct mf_tls_context *c = context(o);
+	struct pair p = pair_of(c, cert, "dns.example", NULL, NULL);
+	mf_err err = tlslab_handshake(p.t, p.ssl, WHOLE, NULL);
+
+	assert_int_equal(err == MF_OK, !*mf_tls_error(p.t));
+	part(&p);
+	mf_tls_context_free(c);
+	return err;
+}
+
+static struct mf_span pem_of(BIO *b, const struct tlslab_ca *a, const struct tlslab_ca *second)
+{
+	char *text;
+	long n;
+
+	assert_int_equal(PEM_write_bio_X509(b, a->cert), 1);
+	if (second)
+		assert_int_equal(PEM_write_bio_X509(b, second->cert), 1);
+	n = BIO_get_mem_data(b, &text);
+	return mf_span(text, (size_t)n);
+}
+
+static void test_own_authority(void **state)
+{
+	BIO *one = BIO_new(BIO_s_mem()), *two = BIO_new(BIO_s_mem());
+	struct mf_tls_options o = { .ca_pem = pem_of(one, &other_ca, NULL) };
+	struct mf_tls_context *c = NULL;
+	struct mf_errbuf eb;
+
+	(void)state;
+	assert_int_equal(trusted(&o, &good), MF_E_AUTH);
+	o.ca_pem = pem_of(two, &other_ca, &ca);
+	assert_int_equal(trusted(&o, &good), MF_OK);
+	o.ca_pem.n -= 40; /* the second is cut off */
+	assert_int_equal(mf_tls_context_new(&c, &o, &eb), MF_E_MALFORMED);
+	o.ca_pem = mf_span("no certificate", 14);
+	assert_int_equal(mf_tls_context_new(&c, &o, &eb), MF_E_MALFORMED);
+	assert_non_null(strstr(eb.text, "PEM"));
+	o.ca_pem = mf_span("", 0);
+	assert_int_equal(mf_tls_context_new(&c, &o, &eb), MF_E_MALFORMED);
+	assert_null(c);
+	assert_int_equal(ERR_peek_error(), 0);
+	BIO_free(one);
+	BIO_free(two);
+}
+
+static void test_insecure(void **state)
+{
+	static const struct tlslab_cert bad = {
+		.san = "DNS:another.example", .from = -7200, .to = -10, .self_signed = true
+	};
+	struct mf_tls_options o = { .ca_file = ca.file };
+
+	(void)state;
+	assert_int_equal(trusted(&o, &bad), MF_E_AUTH);
+	o.insecure = true;
+	assert_int_equal(trusted(&o, &bad), MF_OK);
+	assert_int_equal(trusted(&o, &good), MF_OK);
+}
+
+/* What the server of p shows. */
+static void pin_of(const struct pair *p, uint8_t pin[MF_SHA256_LEN])
+{
+	uint8_t *der = NULL;
+	int n = i2d_PUBKEY(X509_get0_pubkey(SSL_CTX_get0_certificate(p->ctx)), &der);
+	struct mf_span span = mf_span(der, (size_t)n);
+
+	assert_true(n > 0);
+	mf_digest(MF_SHA256, &span, 1, pin);
+	OPENSSL_free(der);
+}
+
+/* A pinned key is enough, and nothing else is: twice, because the second handshake may be a resumed
+ * one. */
+static void pinned(const struct tlslab_cert *cert, bool right, bool insecure, mf_err want)
+{
+	struct mf_tls_options o = {
+		.ca_file = ca.file, .session_reuse = true, .pinned = true, .insecure = insecure
+	};
+	struct pair p = pair(cert, "dns.example", NULL, NULL);
+	struct mf_tls_context *c;
+
+	pin_of(&p, o.pin_sha256);
+	o.pin_sha256[31] ^= !right;
+	c = context(&o);
+	for (int i = 0; i < 2; i++) {
+		mf_tls_free(p.t);
+		SSL_free(p.ssl);
+		p.t = mf_tls_new(c, "dns.example", NULL);
+		p.ssl = tlslab_accept(p.ctx);
+		assert_int_equal(tlslab_handshake(p.t, p.ssl, WHOLE, NULL), want);
+		if (want)
+			assert_non_null(strstr(mf_tls_error(p.t), "not the pinned one"));
+	}
+	part(&p);
+	mf_tls_context_free(c);
+}
+
+static void test_pins(void **state)
+{
+	static const struct tlslab_cert bad = {
+		.san = "DNS:another.example", .from = -7200, .to = -10, .self_signed = true
+	};
+
+	(void)state;
+	pinned(&good, true, false, MF_OK);
+	pinned(&bad, true, false, MF_OK);
+	pinned(&good, false, false, MF_E_CONFLICT);
+	pinned(&bad, false, false, MF_E_CONFLICT);
+	pinned(&bad, true, true, MF_OK);
+	pinned(&bad, false, true, MF_E_CONFLICT); /* "insecure" is not about pins */
+}
+
+/* Contexts that share authorities share nothing else, and end in any order. */
+static void test_share(void **state)
+{
+	struct mf_tls_options o = { .ca_file = ca.file };
+	struct mf_tls_context *first = context(&o), *strict, *lax;
+	static const struct tlslab_cert bad = { .san = "DNS:another.example" };
+	struct pair p;
+
+	(void)state;
+	o = (struct mf_tls_options){ .share = first, .session_reuse = true };
+	strict = context(&o);
+	o.insecure = true;
+	lax = context(&o);
+	assert_ptr_equal(SSL_CTX_get_cert_store(strict->ssl), SSL_CTX_get_cert_store(lax->ssl));
+	mf_tls_context_free(first);
+	p = pair_of(strict, &good, "dns.example", NULL, NULL);
+	assert_int_equal(tlslab_handshake(p.t, p.ssl, WHOLE, NULL), MF_OK);
+	part(&p);
+	p = pair_of(lax, &bad, "dns.example", NULL, NULL);
+	assert_int_equal(tlslab_handshake(p.t, p.ssl, WHOLE, NULL), MF_OK);
+	part(&p);
+	p = pair_of(strict, &bad, "dns.example", NULL, NULL);
+	assert_int_equal(tlslab_handshake(p.t, p.ssl, WHOLE, NULL), MF_E_AUTH);
+	part(&p);
+	mf_tls_context_free(strict);
+	mf_tls_context_free(lax);
 }
 
 /* SNI for names only (RFC 6066 3: no literal addresses). */
@@ -295,123 +383,6 @@ static void test_renegotiation(void **state)
 	part(&p);
 }
 
-/* ---- Bytes ---- */
-
-/* Both directions at once, in pieces of random size, over a transport that carries `step` bytes at
- * a time. */
-static void talk(struct pair *p, size_t total, size_t step, struct mf_prng *g)
-{
-	static uint8_t sent[PIPE_MAX], up[PIPE_MAX], down[PIPE_MAX];
-	size_t written = 0, at_server = 0, at_client = 0, answered = 0, n;
-	bool end;
-
-	assert_true(total <= PIPE_MAX);
-	fill(g, sent, total);
-	while (at_server < total || at_client < total) {
-		size_t piece = mf_min(total - written, mf_prng_below(g, MF_TLS_WRITE_MAX) + 1);
-		ptrdiff_t got;
-
-		if (piece && mf_tls_write(p->t, mf_span(sent + written, piece)) == MF_OK)
-			written += piece;
-		if (answered < total &&
-		    SSL_write_ex(p->ssl, sent + answered, mf_min(total - answered, WHOLE), &n) == 1)
-			answered += n;
-		tlslab_carry(p->t, p->ssl, step);
-		while (SSL_read_ex(p->ssl, up + at_server, total - at_server + 1, &n) == 1)
-			at_server += n;
-		while ((got = mf_tls_read(p->t, down + at_client,
-					  mf_min(total - at_client, 1 + mf_prng_below(g, 40000)),
-					  &end)) > 0)
-			at_client += (size_t)got;
-		assert_int_equal(got, 0);
-		assert_false(end);
-		ERR_clear_error();
-	}
-	assert_memory_equal(up, sent, total);
-	assert_memory_equal(down, sent, total);
-}
-
-static void test_bytes(void **state)
-{
-	struct mf_prng g = seeded();
-
-	(void)state;
-	for (int version = TLS1_2_VERSION; version <= TLS1_3_VERSION; version++) {
-		struct pair p = pair(&good, "dns.example", NULL, NULL);
-
-		SSL_set_max_proto_version(p.ssl, version);
-		assert_int_equal(tlslab_handshake(p.t, p.ssl, WHOLE, NULL), MF_OK);
-		talk(&p, PIPE_MAX - 1, WHOLE, &g);
-		talk(&p, 40000, 1 + mf_prng_below(&g, 1500), &g);
-		part(&p);
-	}
-}
-
-static void test_byte_by_byte(void **state)
-{
-	struct pair p = pair(&good, "dns.example", NULL, NULL);
-	struct mf_prng g = seeded();
-
-	(void)state;
-	assert_int_equal(tlslab_handshake(p.t, p.ssl, 1, NULL), MF_OK);
-	talk(&p, 300, 1, &g);
-	part(&p);
-}
-
-static void test_bounds(void **state)
-{
-	static uint8_t big[MF_TLS_BACKLOG_MAX + 1];
-	struct pair p = connected("dns.example");
-	size_t accepted = 0, n;
-	uint8_t buf[16];
-	mf_err err;
-	bool end;
-
-	(void)state;
-	assert_int_equal(mf_tls_write(p.t, mf_span(big, MF_TLS_WRITE_MAX + 1)), MF_E_RANGE);
-	assert_int_equal(mf_tls_write(p.t, mf_span(NULL, 0)), MF_OK);
-	/* Nobody sends: it must refuse before long, and then take again. */
-	while ((err = mf_tls_write(p.t, mf_span(big, 5000))) == MF_OK)
-		assert_true((accepted += 5000) < 1 << 20);
-	assert_int_equal(err, MF_E_AGAIN);
-	assert_true(mf_tls_outgoing(p.t).n > accepted);
-	carry_all(&p);
-	assert_int_equal(mf_tls_write(p.t, mf_span(big, MF_TLS_WRITE_MAX)), MF_OK);
-	/* Nobody reads. */
-	assert_int_equal(mf_tls_read(p.t, buf, sizeof(buf), &end), 0); /* tickets */
-	assert_int_equal(mf_tls_feed(p.t, mf_span(big, sizeof(big))), MF_E_FULL);
-	for (n = 0; (err = mf_tls_feed(p.t, mf_span(big, 4096))) == MF_OK; n += 4096)
-		assert_true(n <= MF_TLS_BACKLOG_MAX);
-	assert_int_equal(err, MF_E_FULL);
-	assert_int_equal(n, MF_TLS_BACKLOG_MAX);
-	part(&p);
-}
-
-/* A record that somebody has changed on its way. */
-static void test_tampering(void **state)
-{
-	struct pair p = connected("dns.example");
-	uint8_t record[256], buf[16];
-	size_t n;
-	bool end;
-
-	(void)state;
-	assert_int_equal(SSL_write(p.ssl, "hello", 5), 5);
-	carry_all(&p); /* tickets and the record */
-	assert_int_equal(mf_tls_read(p.t, buf, sizeof(buf), &end), 5);
-	assert_int_equal(SSL_write(p.ssl, "hello", 5), 5);
-	n = tlslab_take(p.ssl, record, sizeof(record));
-	record[n - 1] ^= 1;
-	assert_int_equal(mf_tls_feed(p.t, mf_span(record, n)), MF_OK);
-	assert_int_equal(mf_tls_read(p.t, buf, sizeof(buf), &end), MF_E_MALFORMED);
-	assert_string_not_equal(mf_tls_error(p.t), "");
-	print_message("  %s\n", mf_tls_error(p.t));
-	assert_int_equal(mf_tls_read(p.t, buf, sizeof(buf), &end), MF_E_GONE);
-	assert_int_equal(mf_tls_feed(p.t, mf_span(record, n)), MF_E_GONE);
-	assert_int_not_equal(mf_tls_outgoing(p.t).n, 0); /* the alert */
-	part(&p);
-}
-
 /* ---- Ends ---- */
 
 static void test_server_closes(void **state)
@@ -487,30 +458,6 @@ static void test_truncation(void **state)
 	part(&p);
 }
 
-/* A server that has us answer KeyUpdates without end while nothing leaves gets no more memory out
- * of us. */
-static void test_key_updates(void **state)
-{
-	struct pair p = connected("dns.example");
-	uint8_t record[256], buf[16];
-	size_t n;
-	bool end;
-
-	(void)state;
-	carry_all(&p);
-	for (unsigned i = 0; i < 20000; i++) {
-		SSL_key_update(p.ssl, SSL_KEY_UPDATE_REQUESTED);
-		SSL_do_handshake(p.ssl);
-		n = tlslab_take(p.ssl, record, sizeof(record));
-		if (mf_tls_feed(p.t, mf_span(record, n)) != MF_OK ||
-		    mf_tls_read(p.t, buf, sizeof(buf), &end) < 0)
-			break;
-		assert_true(mf_tls_outgoing(p.t).n < 1 << 18);
-	}
-	assert_true(mf_tls_outgoing(p.t).n > 1 << 17); /* it did answer */
-	part(&p);
-}
-
 /* ---- Sessions ---- */
 
 static bool resumes(SSL_CTX *ctx, struct mf_tls_context *c, const char *name, int max_version)
@@ -549,6 +496,46 @@ static void test_sessions(void **state)
 	SSL_CTX_free(ctx);
 }
 
+static struct pair begun(SSL_CTX *ctx, struct mf_tls_context *c, const char *name)
+{
+	return (struct pair){ .t = mf_tls_new(c, name, NULL), .ssl = tlslab_accept(ctx) };
+}
+
+/* Connections that begin before any has ended: each takes a ticket of its own, and what they bring
+ * back is kept for the next, up to a bound. */
+static void test_sessions_parallel(void **state)
+{
+	enum { N = 24 };
+	SSL_CTX *ctx = tlslab_server(&ca, &good, NULL);
+	struct mf_tls_context *c = tlslab_client(&ca, true);
+	unsigned resumed[3] = { 0 };
+	struct pair p[N];
+	uint8_t buf[16];
+	bool end;
+
+	(void)state;
+	SSL_CTX_set_num_tickets(ctx, 1); /* as servers in Go do */
+	for (int round = 0; round < 3; round++) {
+		for (size_t i = 0; i < N; i++)
+			p[i] = begun(ctx, c, "dns.example");
+		for (size_t i = 0; i < N; i++) {
+			assert_int_equal(tlslab_handshake(p[i].t, p[i].ssl, WHOLE, NULL), MF_OK);
+			carry_all(&p[i]);
+			assert_int_equal(mf_tls_read(p[i].t, buf, sizeof(buf), &end), 0);
+			resumed[round] += SSL_session_reused(p[i].ssl) == 1;
+		}
+		for (size_t i = 0; i < N; i++) {
+			SSL_set_shutdown(p[i].ssl, SSL_SENT_SHUTDOWN | SSL_RECEIVED_SHUTDOWN);
+			part(&p[i]);
+		}
+	}
+	assert_int_equal(resumed[0], 0);
+	assert_int_equal(resumed[1], MF_TLS_TICKETS_OF_SERVER);
+	assert_int_equal(resumed[2], MF_TLS_TICKETS_OF_SERVER);
+	mf_tls_context_free(c);
+	SSL_CTX_free(ctx);
+}
+
 /* The server that was longest not connected to is forgotten first. */
 static void test_sessions_bounded(void **state)
 {
@@ -556,11 +543,12 @@ static void test_sessions_bounded(void **state)
 	char name[32];
 
 	(void)state;
-	for (unsigned i = 0; i < 17; i++) {
+	SSL_CTX_set_num_tickets(ctx, 1);
+	for (unsigned i = 0; i < MF_TLS_TICKETS + 1; i++) {
 		snprintf(name, sizeof(name), "s%u.wild.example", i);
 		assert_false(resumes(ctx, reusing, name, TLS1_3_VERSION));
 	}
-	for (unsigned i = 1; i < 17; i++) {
+	for (unsigned i = 1; i < MF_TLS_TICKETS + 1; i++) {
 		snprintf(name, sizeof(name), "s%u.wild.example", i);
 		assert_true(resumes(ctx, reusing, name, TLS1_3_VERSION));
 	}
@@ -571,16 +559,26 @@ static void test_sessions_bounded(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(test_names),         cmocka_unit_test(test_no_names),
-		cmocka_unit_test(test_certificates),  cmocka_unit_test(test_other_authority),
-		cmocka_unit_test(test_contexts),      cmocka_unit_test(test_sni),
-		cmocka_unit_test(test_alpn),          cmocka_unit_test(test_versions),
-		cmocka_unit_test(test_weak_ciphers),  cmocka_unit_test(test_renegotiation),
-		cmocka_unit_test(test_bytes),         cmocka_unit_test(test_byte_by_byte),
-		cmocka_unit_test(test_bounds),        cmocka_unit_test(test_tampering),
-		cmocka_unit_test(test_server_closes), cmocka_unit_test(test_client_closes),
-		cmocka_unit_test(test_truncation),    cmocka_unit_test(test_key_updates),
-		cmocka_unit_test(test_sessions),      cmocka_unit_test(test_sessions_bounded),
+		cmocka_unit_test(test_names),
+		cmocka_unit_test(test_no_names),
+		cmocka_unit_test(test_certificates),
+		cmocka_unit_test(test_other_authority),
+		cmocka_unit_test(test_contexts),
+		cmocka_unit_test(test_own_authority),
+		cmocka_unit_test(test_insecure),
+		cmocka_unit_test(test_pins),
+		cmocka_unit_test(test_share),
+		cmocka_unit_test(test_sni),
+		cmocka_unit_test(test_alpn),
+		cmocka_unit_test(test_versions),
+		cmocka_unit_test(test_weak_ciphers),
+		cmocka_unit_test(test_renegotiation),
+		cmocka_unit_test(test_server_closes),
+		cmocka_unit_test(test_client_closes),
+		cmocka_unit_test(test_truncation),
+		cmocka_unit_test(test_sessions),
+		cmocka_unit_test(test_sessions_parallel),
+		cmocka_unit_test(test_sessions_bounded),
 	};
 
 	return cmocka_run_group_tests(tests, set_up, tear_down);
