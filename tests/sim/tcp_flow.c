@@ -169,6 +169,7 @@ static void test_cubic_idle(void **state)
 	f[0].next_write = s->now + 10 * MF_SEC;
 	sim_run(s, 10 * MF_SEC + 2 * MF_MSEC);
 	assert_true(sim_info(&f[0]).cwnd <= 20 * CASE_MSS);
+	assert_in_range(sim_info(&f[0]).in_flight, CASE_MSS, 10 * CASE_MSS);
 	sim_until_received(&f[1], 8 << 20, 10 * MF_SEC);
 	case_free(f);
 }

@@ -124,6 +124,33 @@ static void test_lost_retransmit(void **state)
 	case_free(f);
 }
 
+/* The path has become shorter, so the pace holds back what goes again while all else in flight has arrived or is
+ * lost; now comes an ACK that says nothing new. That leaves no window for a moment, but stops nobody. */
+static void test_repeated_acks_keep_the_pace(void **state)
+{
+	struct sim_end *f = flow(4 * CASE_MSS);
+	struct sim *s = f->sim;
+	struct case_drops d = { 0 };
+
+	(void)state;
+	f[0].cfg.pacing = true;
+	for (uint32_t i = 0; i < 3; i++)
+		case_drop(&d, case_segment(i), 1);
+	case_lossy(f, &d);
+	s->link[0].delay = 100 * MF_MSEC;
+	sim_start(f);
+	sim_run(s, 200 * MF_MSEC);
+	s->link[0].delay = 10 * MF_MSEC;
+	s->link[1].duplicate = 10000;
+	s->link[1].reorder = 5000;
+	s->link[1].reorder_by = 10 * MF_MSEC;
+	case_finish(f);
+	assert_int_equal(d.hits, 3);
+	assert_int_equal(sim_counters(&f[0])->rtos, 0);
+	assert_true(f[1].received_at - f[0].connected_at < MF_SEC);
+	case_free(f);
+}
+
 /* ... so often that only the timer is left. */
 static void test_lost_retransmit_then_rto(void **state)
 {
@@ -551,6 +578,7 @@ int main(void)
 		cmocka_unit_test(test_two_holes_partial_ack),
 		cmocka_unit_test(test_two_holes_partial_ack_no_sack),
 		cmocka_unit_test(test_lost_retransmit),
+		cmocka_unit_test(test_repeated_acks_keep_the_pace),
 		cmocka_unit_test(test_lost_retransmit_then_rto),
 		cmocka_unit_test(test_strand_head),
 		cmocka_unit_test(test_loss_above_the_recovery_point),

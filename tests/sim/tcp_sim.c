@@ -318,8 +318,19 @@ static void send_out(struct sim_end *e)
 	mf_tcp_env_sweep(&e->env);
 }
 
+/* One segment follows another by no more than a round trip; a probe of the tail may come on top. */
+static void check_pace(const struct sim_end *e, mf_nsec before)
+{
+	if (e->tcp.pace_next != before && e->tcp.pace_next > e->sim->now + 2 * e->tcp.rtt.srtt)
+		fail_msg("%s: paused for %.3f s, a round trip takes %.3f s", e->name,
+			 (double)(e->tcp.pace_next - e->sim->now) / 1e9,
+			 (double)e->tcp.rtt.srtt / 1e9);
+}
+
 void sim_turn(struct sim_end *e)
 {
+	mf_nsec pace;
+
 	if (!e->used || e->freed) {
 		if (e->env.s)
 			send_out(e);
@@ -332,7 +343,9 @@ void sim_turn(struct sim_end *e)
 	app_write(e);
 	app_shut(e);
 	app_abort(e);
+	pace = e->tcp.pace_next;
 	mf_tcp_output(&e->env, &e->tcp, e->sim->now);
+	check_pace(e, pace);
 	send_out(e);
 	check_tcp(&e->tcp);
 	app_events(e);
@@ -508,12 +521,22 @@ void sim_until_received(struct sim_end *e, uint64_t n, mf_nsec span)
 			give_up(s, span);
 }
 
+/* Its FIN came again when the other end's TIME_WAIT was over: that one knows it no more. */
+static bool outlived(const struct sim_end *e)
+{
+	mf_nsec time_wait = e->peer->cfg.time_wait ? e->peer->cfg.time_wait : 60 * MF_SEC;
+
+	return e->why == MF_TCP_END_RESET && e->peer->why == MF_TCP_END_DONE &&
+	       sim_info(e).rto > time_wait;
+}
+
 void sim_assert_complete(const struct sim_end *f)
 {
 	for (int i = 0; i < 2; i++) {
 		assert_int_equal(f[i].sent, f[i].app.total);
 		assert_int_equal(f[i].received, f[!i].app.total);
 		assert_true(f[i].connected && f[i].eof && f[i].closed && f[i].freed);
-		assert_int_equal(f[i].why, MF_TCP_END_DONE);
+		if (!outlived(&f[i]))
+			assert_int_equal(f[i].why, MF_TCP_END_DONE);
 	}
 }

@@ -104,6 +104,7 @@ struct mf_tcp {
 	uint32_t rcv_buf;    /* bytes that may wait: autotuned */
 	struct mf_pkt *rcv_first, *rcv_last;
 	uint32_t rcv_mem; /* packet memory of these and of the reassembly queue */
+	uint32_t rcv_due; /* the window, if the thread's rx_due counts it; else 0 */
 	uint16_t rcv_mss; /* the largest segment seen */
 	uint8_t rcv_wscale, snd_wscale;
 
@@ -129,7 +130,7 @@ struct mf_tcp {
 	struct mf_tcp_cubic cubic;
 	mf_nsec pace_next; /* when the next byte may go */
 
-	/* Loss recovery: RFC 8985, RFC 6937. */
+	/* Loss recovery: RFC 8985, RFC 9937. */
 	mf_nsec rack_xmit, rack_rtt;
 	uint32_t rack_end, fack;
 	uint32_t dsack_end; /* the round in which a D-SACK has been counted */
@@ -155,6 +156,7 @@ struct mf_tcp {
 	bool unanswered;  /* data has come, and nothing was sent since */
 	uint8_t n_ooo;    /* segments that came out of order since the last ACK */
 	bool pushed;      /* nothing follows at once what came last */
+	uint8_t lagging;  /* times that the buffer will not grow though the reader is quick */
 
 	/* From the handshake. */
 	uint8_t syn_backoff;

@@ -40,7 +40,7 @@ void mf_tcp_env_fini(struct mf_tcp_env *env)
 	if (!s)
 		return;
 	mf_tcp_env_sweep(env);
-	MF_ASSERT(!s->n_conns && !s->rx_held && !s->tx_held);
+	MF_ASSERT(!s->n_conns && !s->rx_held && !s->rx_due && !s->tx_held);
 	mf_wipe(s->secret, sizeof(s->secret));
 	free(s->rec);
 	free(s);

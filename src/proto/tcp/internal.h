@@ -50,6 +50,7 @@ struct mf_tcp_env_state {
 	uint32_t n_recs, n_recs_made;
 	struct mf_pkt *limbo; /* acknowledged, but what was emitted may still refer to it */
 	uint64_t rx_held, tx_held;
+	uint64_t rx_due; /* packet memory for what may still come, because it was promised */
 	uint32_t n_conns;
 };
 
@@ -95,6 +96,8 @@ bool mf_tcp_window_update_due(const struct mf_tcp *c);
 /* Once a round trip: is the buffer what holds the peer up? */
 void mf_tcp_autotune(struct mf_tcp *c, mf_nsec now);
 void mf_tcp_recv_clear(struct mf_tcp *c);
+/* Nothing will come any more: what was promised is counted no longer. */
+void mf_tcp_recv_end(struct mf_tcp *c);
 void mf_tcp_reass_drop(struct mf_tcp *c);
 
 /* ---- sndq.c ---- */

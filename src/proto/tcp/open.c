@@ -226,6 +226,7 @@ void mf_tcp_end(struct mf_tcp *c, enum mf_tcp_end why)
 	c->xmit_at = c->ack_at = c->idle_at = c->pace_at = MF_NEVER;
 	mf_tcp_sndq_clear(c);
 	mf_tcp_reass_drop(c);
+	mf_tcp_recv_end(c);
 }
 
 void mf_tcp_abort(struct mf_tcp_env *env, struct mf_tcp *c, bool silent, mf_nsec now)

@@ -16,10 +16,11 @@ enum { DUP_ACKS = 4, SACK_ALL = 48 };
 /* ---- pace ---- */
 
 /* How long n bytes take: twice as fast as the window says in slow start, a quarter faster afterwards, so
- * that it is the window that limits. */
+ * that it is the window that limits. A recovery may leave no window for a moment: a segment for each round trip
+ * may go all the same. */
 static mf_nsec pace_of(const struct mf_tcp *c, uint32_t n)
 {
-	uint64_t t = (uint64_t)n * c->rtt.srtt / mf_max(c->cubic.cwnd, 1);
+	uint64_t t = (uint64_t)n * c->rtt.srtt / mf_max(c->cubic.cwnd, c->mss);
 
 	return c->cubic.cwnd < c->cubic.ssthresh ? t / 2 : t * 4 / 5;
 }
@@ -187,9 +188,12 @@ static bool send_lost(struct mf_tcp *c, uint32_t chunk, mf_nsec now)
 
 /* ---- new ---- */
 
-/* The first thing after a pause (RFC 5681 4.1). */
+/* Something is about to go: if it is the first thing after a pause, the window is that of a new connection again
+ * (RFC 5681 4.1). */
 static void wake_up(struct mf_tcp *c, mf_nsec now)
 {
+	if (c->snd_una != c->snd_nxt)
+		return;
 	if (now > c->una_since)
 		mf_tcp_cubic_idle(&c->cubic, now - c->una_since, mf_tcp_rtt_rto(&c->rtt));
 	c->una_since = now;
@@ -222,8 +226,6 @@ static bool send_segment(struct mf_tcp *c, uint32_t n, mf_nsec now)
 		mf_tcp_sndq_unreserve(c, r);
 		return try_later(c, now);
 	}
-	if (c->snd_una == c->snd_nxt)
-		wake_up(c, now);
 	mf_tcp_sndq_sent(c, r, n, fin, now);
 	c->prr_out += n + fin;
 	c->todo &= (uint8_t)~MF_TCP_TODO_FORCE;
@@ -271,14 +273,19 @@ static void send_new(struct mf_tcp *c, uint32_t chunk, mf_nsec now)
 		uint32_t n = mf_tcp_pkt_end(c->unsent) - c->snd_nxt;
 
 		n = fit_window(c, (uint32_t)mf_min(n, chunk));
-		n = n ? fit_cwnd(c, n) : 0;
+		if (n) {
+			wake_up(c, now);
+			n = fit_cwnd(c, n);
+		}
 		if (!n || !on_time(c, now) || !send_segment(c, n, now))
 			break;
 	}
 	/* A FIN waits for no window: a peer that has closed its own takes it all the same. */
 	if (!c->unsent &&
-	    (c->flags & (MF_TCP_F_FIN_QUEUED | MF_TCP_F_FIN_SENT)) == MF_TCP_F_FIN_QUEUED)
+	    (c->flags & (MF_TCP_F_FIN_QUEUED | MF_TCP_F_FIN_SENT)) == MF_TCP_F_FIN_QUEUED) {
+		wake_up(c, now);
 		send_segment(c, 0, now);
+	}
 	/* In slow start half a window in flight is use enough (RFC 7661 4.3 in spirit). */
 	if (!(c->flags & MF_TCP_F_WND_LIMITED) && c->cubic.cwnd < c->cubic.ssthresh &&
 	    mf_tcp_pipe(c) >= c->cubic.cwnd / 2)

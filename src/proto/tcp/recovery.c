@@ -1,8 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
  * recovery - from the moment a loss is known until it is repaired: how much may be sent meanwhile
- * (PRR, draft-ietf-tcpm-prr-rfc6937bis), and taking it all back if nothing had been lost (D-SACK,
- * RFC 3708; Eifel, RFC 3522).
+ * (PRR, RFC 9937), and taking it all back if nothing had been lost (D-SACK, RFC 3708; Eifel, RFC 3522).
  */
 #include "proto/tcp/internal.h"
 
@@ -72,6 +71,8 @@ static void prr(struct mf_tcp *c, const struct mf_tcp_ack *a)
 	uint32_t pipe = mf_tcp_pipe(c), ssthresh = c->cubic.ssthresh;
 	int64_t n;
 
+	if (!a->delivered && c->prr_out) /* an ACK that says nothing new takes nothing away */
+		return;
 	c->prr_delivered += a->delivered;
 	if (pipe > ssthresh) {
 		uint64_t flight = mf_max(c->prr_flight, 1);

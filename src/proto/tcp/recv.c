@@ -2,6 +2,11 @@
  *
  * recv - payload that came in: in order, in the packets it came in, until the reader is done with it; and
  * the window, which is what we promise to take. Memory is counted in packets, windows in bytes.
+ *
+ * A promise cannot be taken back. So the windows of those whose readers lag come out of the budget,
+ * too: what they may still be sent is counted twice and with a packet more for each of them, because
+ * packets may be half empty. The windows of those that hold nothing do not count: they are idle, or
+ * quick, and there may be thousands.
  */
 #include "proto/tcp/internal.h"
 
@@ -9,13 +14,19 @@ enum {
 	/* Windows are opened in steps of so much at least, or of a quarter of the buffer. */
 	UPDATE_STEP = 128 << 10,
 	/* Payload that may be copied for the sake of memory. */
-	COPY_MAX = 4096,
+	COPY_MAX = 16 << 10,
 	/* Packet memory that may be wasted before payload is copied. */
 	SLACK = 64 << 10,
 	/* How far the right edge may creep when it is rounded up to what the scale can say. */
 	CREEP = 64 << 10,
 	/* The part of the budget that is kept for those that hold nothing. */
 	RESERVE = 8,
+	/* The part of the budget that is not promised: for windows that do not count. */
+	UNPROMISED = 4,
+	/* The window of who holds nothing, when memory is scarce. */
+	FREE_WINDOW = 64 << 10,
+	/* One connection gets such a part of what may still be promised. */
+	SHARE = 4,
 };
 
 /* ---- memory ---- */
@@ -25,6 +36,41 @@ static bool scarce(const struct mf_tcp *c)
 	uint64_t budget = c->env->rx_budget;
 
 	return budget && c->env->s->rx_held > budget / 2;
+}
+
+/* Half of what scarcity means: packets are filled then before new ones are kept. */
+static bool crowded(const struct mf_tcp *c)
+{
+	uint64_t budget = c->env->rx_budget;
+
+	return budget && c->env->s->rx_held > budget / 4;
+}
+
+/* The memory that so many bytes may take. */
+static uint64_t cost(uint32_t due)
+{
+	return due ? 2 * (uint64_t)due + MF_PKT_LARGE_MAX : 0;
+}
+
+static void owe(struct mf_tcp *c, uint32_t due)
+{
+	c->env->s->rx_due += cost(due);
+	c->env->s->rx_due -= cost(c->rcv_due);
+	c->rcv_due = due;
+}
+
+static void owe_window(struct mf_tcp *c)
+{
+	uint32_t window = mf_seq_lt(c->rcv_nxt, c->rcv_adv) ? c->rcv_adv - c->rcv_nxt : 0;
+
+	if (!c->rcv_queued || c->state == MF_TCP_CLOSED || c->flags & MF_TCP_F_EOF)
+		window = 0;
+	owe(c, window);
+}
+
+void mf_tcp_recv_end(struct mf_tcp *c)
+{
+	owe(c, 0);
 }
 
 static void charge(struct mf_tcp *c, const struct mf_pkt *p)
@@ -46,34 +92,37 @@ static void settle(struct mf_tcp *c, uint64_t held_before)
 	c->env->s->rx_held += c->reass.held - held_before;
 }
 
-static bool fits(const struct mf_tcp *c, uint64_t n)
+/* Is there room for this packet? The reserve is for one small packet of each that holds nothing. */
+static bool fits(const struct mf_tcp *c, const struct mf_pkt *p, bool in_order)
 {
 	uint64_t budget = c->env->rx_budget;
 
 	if (!budget)
 		return true;
-	if (c->rcv_mem || c->reass.n)
+	if (!in_order || c->rcv_mem || c->reass.n || p->flags & MF_PKT_LARGE)
 		budget -= budget / RESERVE;
-	return c->env->s->rx_held + n <= budget;
+	return c->env->s->rx_held + mf_tcp_pkt_held(p) <= budget;
 }
 
-/* A copy of p's payload in a small packet, NULL: it does not fit, or none is free. */
-static struct mf_pkt *shrink(struct mf_tcp *c, const struct mf_pkt *p)
+/* A copy of the first n bytes of p's payload in a small packet, NULL: they do not fit, p is small itself,
+ * or none is free. */
+static struct mf_pkt *shrink(struct mf_tcp *c, const struct mf_pkt *p, uint32_t n)
 {
 	struct mf_pkt *q;
 
-	if (!(p->flags & MF_PKT_LARGE) || p->len > MF_PKT_SMALL_MAX)
+	if (!(p->flags & MF_PKT_LARGE) || n > MF_PKT_SMALL_MAX)
 		return NULL;
 	q = mf_pkt_small(c->env->pool);
 	if (!q)
 		return NULL;
-	memcpy(q->data, p->data, p->len);
-	q->len = p->len;
+	memcpy(q->data, p->data, n);
+	q->len = n;
 	return q;
 }
 
 /* The packet in which p's payload is kept: p, or a smaller one when memory is scarce and then p is freed.
- * NULL: there is no room, p stays as it was. What is in order drives out what is not. */
+ * When it is all but used up, the smaller one may hold no more than the beginning. NULL: there is no room,
+ * p stays as it was. What is in order drives out what is not. */
 static struct mf_pkt *admit(struct mf_tcp *c, struct mf_pkt *p, bool in_order)
 {
 	uint64_t before = c->reass.held;
@@ -82,16 +131,21 @@ static struct mf_pkt *admit(struct mf_tcp *c, struct mf_pkt *p, bool in_order)
 
 	if (MF_LIKELY(!scarce(c)))
 		return p;
-	q = shrink(c, p);
-	while (!fits(c, mf_tcp_pkt_held(q ? q : p)) && in_order && mf_tcp_reass_prune(&c->reass, &n)) {
+	q = shrink(c, p, p->len);
+	while (!fits(c, q ? q : p, in_order) && in_order && mf_tcp_reass_prune(&c->reass, &n)) {
 		settle(c, before);
 		before = c->reass.held;
 	}
-	if (!fits(c, mf_tcp_pkt_held(q ? q : p))) {
-		if (q)
-			mf_pkt_free(q);
+	if (!fits(c, q ? q : p, in_order)) {
 		mf_count(&mf_tcp_count(c)->no_memory, 1);
-		return NULL;
+		if (!q && in_order)
+			q = shrink(c, p, (uint32_t)mf_min(p->len, MF_PKT_SMALL_MAX));
+		if (!q || !fits(c, q, in_order)) {
+			if (q)
+				mf_pkt_free(q);
+			return NULL;
+		}
+		c->todo |= MF_TCP_TODO_ACK;
 	}
 	if (q)
 		mf_pkt_free(p);
@@ -101,12 +155,20 @@ static struct mf_pkt *admit(struct mf_tcp *c, struct mf_pkt *p, bool in_order)
 /* ---- queue ---- */
 
 /* Many small segments would hold a lot of memory: they share a packet then. */
+static bool shares(const struct mf_tcp *c, const struct mf_pkt *p)
+{
+	const struct mf_pkt *last = c->rcv_last;
+
+	if (!last || mf_pkt_tailroom(last) < p->len)
+		return false;
+	return crowded(c) || (p->len <= COPY_MAX && c->rcv_mem >= 2 * c->rcv_queued + SLACK);
+}
+
 static bool append_copy(struct mf_tcp *c, struct mf_pkt *p)
 {
 	struct mf_pkt *last = c->rcv_last;
 
-	if (!last || p->len > COPY_MAX || c->rcv_mem < 2 * c->rcv_queued + SLACK ||
-	    mf_pkt_tailroom(last) < p->len)
+	if (!shares(c, p))
 		return false;
 	memcpy(last->data + last->len, p->data, p->len);
 	last->len += p->len;
@@ -127,6 +189,7 @@ static void append(struct mf_tcp *c, struct mf_pkt *p)
 	}
 	c->rcv_nxt += n;
 	c->rcv_queued += n;
+	owe_window(c);
 	c->events |= MF_TCP_EV_READABLE;
 }
 
@@ -164,6 +227,7 @@ void mf_tcp_recv_clear(struct mf_tcp *c)
 	}
 	c->rcv_first = c->rcv_last = NULL;
 	c->rcv_queued = 0;
+	mf_tcp_recv_end(c);
 }
 
 /* ---- arrival ---- */
@@ -174,6 +238,7 @@ static void take_fin(struct mf_tcp *c, mf_nsec now)
 	c->rcv_nxt++;
 	c->flags |= MF_TCP_F_EOF;
 	c->events |= MF_TCP_EV_EOF;
+	mf_tcp_recv_end(c);
 	c->todo |= MF_TCP_TODO_ACK;
 	mf_tcp_reass_drop(c);
 	if (c->state == MF_TCP_ESTABLISHED)
@@ -216,7 +281,8 @@ static enum mf_drop take_in_order(struct mf_tcp *c, struct mf_pkt *p)
 		mf_count(&mf_tcp_count(c)->no_memory, 1);
 		return MF_DROP_TCP_BUDGET;
 	}
-	p = admit(c, p, true);
+	if (!shares(c, p))
+		p = admit(c, p, true);
 	if (!p)
 		return MF_DROP_TCP_BUDGET;
 	append(c, p);
@@ -335,12 +401,27 @@ enum mf_drop mf_tcp_receive(struct mf_tcp *c, const struct mf_tcp_seg *s, struct
 
 /* ---- window ---- */
 
+/* The largest window that the budget allows, with what the others have been promised. */
+static uint64_t allowance(const struct mf_tcp *c)
+{
+	uint64_t budget = c->env->rx_budget, used = c->env->s->rx_held + c->env->s->rx_due;
+	uint64_t own = c->rcv_due;
+
+	if (!budget || (!c->rcv_queued && !scarce(c)))
+		return UINT32_MAX;
+	if (!c->rcv_queued)
+		own = mf_max(own, (uint64_t)FREE_WINDOW);
+	budget -= budget / UNPROMISED;
+	return own + (budget > used ? (budget - used) / 2 / SHARE : 0);
+}
+
 /* How many bytes beyond rcv_nxt we would take now. */
 static uint32_t space(const struct mf_tcp *c)
 {
 	uint32_t n = c->rcv_buf > c->rcv_queued ? c->rcv_buf - c->rcv_queued : 0;
 	uint64_t held = c->env->s->rx_held, budget = c->env->rx_budget, left;
 
+	n = (uint32_t)mf_min((uint64_t)n, allowance(c));
 	if (!scarce(c))
 		return n;
 	left = budget > held ? (budget - held) / RESERVE : 0;
@@ -359,11 +440,22 @@ static uint32_t gain(const struct mf_tcp *c)
 
 bool mf_tcp_window_update_due(const struct mf_tcp *c)
 {
-	uint32_t step = (uint32_t)mf_min(c->rcv_buf / 4, UPDATE_STEP);
+	uint32_t most = (uint32_t)mf_min((uint64_t)c->rcv_buf, allowance(c));
+	uint32_t step = (uint32_t)mf_min(most / 4, UPDATE_STEP);
 
 	if (scarce(c))
 		step = (uint32_t)mf_min(step, 2 * (size_t)c->rcv_mss);
 	return gain(c) >= step;
+}
+
+/* A reader that lags while memory is scarce needs no large buffer: its far side is slower than we are. It
+ * gets no more of it than it has now, until it has been quick for long. */
+static void be_content(struct mf_tcp *c)
+{
+	uint64_t most = mf_max((uint64_t)c->rcv_queued + c->rcv_due, (uint64_t)FREE_WINDOW);
+
+	c->rcv_buf = (uint32_t)mf_min((uint64_t)c->rcv_buf, most);
+	c->lagging = UINT8_MAX;
 }
 
 uint16_t mf_tcp_advertise(struct mf_tcp *c)
@@ -371,6 +463,8 @@ uint16_t mf_tcp_advertise(struct mf_tcp *c)
 	uint8_t shift = mf_tcp_rcv_shift(c);
 	uint32_t more = gain(c), field;
 
+	if (c->rcv_queued && scarce(c))
+		be_content(c);
 	/* RFC 9293 3.8.6.2.2: no silly steps. */
 	if (more >= mf_min(c->rcv_buf / 2, c->rcv_mss))
 		c->rcv_adv += more;
@@ -378,6 +472,7 @@ uint16_t mf_tcp_advertise(struct mf_tcp *c)
 		return 0;
 	field = (uint32_t)mf_min((c->rcv_adv - c->rcv_nxt + (1u << shift) - 1) >> shift, UINT16_MAX);
 	c->rcv_adv = mf_seq_max(c->rcv_adv, c->rcv_nxt + (field << shift));
+	owe_window(c);
 	return (uint16_t)field;
 }
 
@@ -391,8 +486,13 @@ void mf_tcp_autotune(struct mf_tcp *c, mf_nsec now)
 	if (spent < trip)
 		return;
 	/* Half a buffer or more in each round trip: the sender may be waiting for us. */
-	if (c->rcv_buf < max && !scarce(c) && 2 * c->drs_copied >= (mf_nsec)c->rcv_buf * spent / trip)
-		c->rcv_buf = (uint32_t)mf_min(2 * (size_t)c->rcv_buf, max);
+	if (c->rcv_buf < max && !scarce(c) &&
+	    2 * c->drs_copied >= (mf_nsec)c->rcv_buf * spent / trip) {
+		if (c->lagging)
+			c->lagging--;
+		else
+			c->rcv_buf = (uint32_t)mf_min(2 * (size_t)c->rcv_buf, max);
+	}
 	c->drs_copied = 0;
 	c->drs_at = now;
 }
@@ -417,6 +517,7 @@ void mf_tcp_recv_done(struct mf_tcp_env *env, struct mf_tcp *c, size_t n)
 	(void)env;
 	MF_ASSERT(n <= c->rcv_queued);
 	c->rcv_queued -= (uint32_t)n;
+	owe_window(c);
 	c->drs_copied += (uint32_t)n;
 	c->todo |= MF_TCP_TODO_TUNE;
 	while (n) {

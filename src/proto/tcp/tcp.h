@@ -15,7 +15,7 @@
  * environment; a connection that has nothing queued holds neither.
  *
  * Beside RFC 9293: RFC 7323 (window scale, timestamps, PAWS), 2018 and 2883 (SACK, D-SACK), 6298 (RTO),
- * 8985 (RACK-TLP), 9438 (CUBIC), 6937bis (PRR), 6928 (IW10), 5961 (blind attacks), 6191 (TIME-WAIT reuse),
+ * 8985 (RACK-TLP), 9438 (CUBIC), 9937 (PRR), 6928 (IW10), 5961 (blind attacks), 6191 (TIME-WAIT reuse),
  * 6528 (ISN), 1191/8201 with 5927 (path MTU).
  */
 #ifndef MF_TCP_CORE_H

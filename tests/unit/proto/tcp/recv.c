@@ -323,6 +323,130 @@ static void test_budget(void **state)
 	peer_free(f);
 }
 
+/* Connections that share one environment's account. */
+enum { PEERS = 12 };
+struct crowd {
+	struct peer *f[PEERS];
+	struct mf_tcp_env_state *own[PEERS];
+};
+
+static void crowd_open(struct crowd *w, uint64_t budget)
+{
+	memset(w, 0, sizeof(*w));
+	for (unsigned i = 0; i < PEERS; i++) {
+		struct peer *f = w->f[i] = peer_new();
+
+		w->own[i] = f->env.s;
+		f->env.s = w->own[0];
+		f->env.rx_budget = budget;
+		f->cfg.rcv_wnd_max = (uint32_t)(budget / 4);
+		f->ts = false;
+		peer_establish(f);
+	}
+}
+
+static void crowd_close(struct crowd *w)
+{
+	for (unsigned i = 0; i < PEERS; i++) {
+		struct peer *f = w->f[i];
+
+		mf_tcp_free(&f->env, &f->c);
+		mf_tcp_env_sweep(&f->env);
+	}
+	for (unsigned i = PEERS; i-- > 0;) {
+		w->f[i]->env.s = w->own[i];
+		peer_free(w->f[i]);
+	}
+}
+
+/* A packet of this size, or of the whole segments that the window takes; false: it takes none, or memory
+ * does not. */
+static bool crowd_put(struct crowd *w, unsigned i, uint32_t bytes)
+{
+	struct peer *f = w->f[i];
+	enum mf_drop r;
+
+	if (window(f) < bytes)
+		bytes = window(f) - window(f) % PEER_MSS;
+	if (!bytes)
+		return false;
+	f->gso = PEER_MSS;
+	r = peer_data(f, bytes);
+	f->seq = f->c.rcv_nxt - PEER_ISS;
+	assert_true(mf_tcp_env_rx_held(&f->env) <= f->env.rx_budget);
+	f->n_out = f->n_seen = 0;
+	return r == MF_DROP_NONE;
+}
+
+/* All of them send what they may, the readers do nothing. */
+static void crowd_fill(struct crowd *w, uint32_t bytes)
+{
+	bool more = true;
+
+	while (more) {
+		more = false;
+		for (unsigned i = 0; i < PEERS; i++)
+			more |= crowd_put(w, i, bytes);
+	}
+	for (unsigned i = 0; i < PEERS; i++)
+		peer_take_all(w->f[i]);
+}
+
+static void crowd_read(struct crowd *w, unsigned i, size_t n)
+{
+	struct peer *f = w->f[i];
+
+	mf_tcp_recv_done(&f->env, &f->c, mf_min(n, mf_tcp_recv_queued(&f->c)));
+	peer_take_all(f);
+	f->n_out = f->n_seen = 0;
+}
+
+/* Windows grow while readers keep up. When these lag, what is promised anew comes out of the budget: soon
+ * nothing that the windows allow has to be let go, though packets come half empty, and all move on. */
+static void test_budget_of_laggards(void **state)
+{
+	static const uint32_t size[] = { 1460, 5000, 9000, 17000, 27000, 33000, 60000 };
+	struct mf_prng g = unit_prng("tcp budget");
+
+	(void)state;
+	for (unsigned k = 0; k < MF_ARRAY_LEN(size); k++) {
+		uint32_t from[PEERS];
+		uint64_t before = 0;
+		struct crowd w;
+
+		crowd_open(&w, 3 << 19);
+		for (unsigned trip = 0; trip < 40; trip++)
+			for (unsigned i = 0; i < PEERS; i++) {
+				for (uint32_t n = window(w.f[i]); n >= size[k]; n -= size[k]) {
+					assert_true(crowd_put(&w, i, size[k]));
+					crowd_read(&w, i, size[k]);
+				}
+				w.f[i]->now += 10 * MF_MSEC;
+			}
+		assert_int_equal(mf_tcp_env_counters(&w.f[0]->env)->no_memory, 0);
+		assert_in_range(window(w.f[0]), 300 << 10, 1 << 20);
+		crowd_fill(&w, size[k]);
+		for (unsigned i = 0; i < PEERS; i++)
+			from[i] = w.f[i]->c.rcv_nxt;
+		for (unsigned turn = 0; turn < 4000; turn++) {
+			unsigned i = (unsigned)mf_prng_below(&g, PEERS);
+
+			w.f[i]->now += MF_MSEC;
+			crowd_read(&w, i, mf_prng_below(&g, 100000));
+			/* Several have been promised more by the time they send. */
+			if (!mf_prng_below(&g, 8))
+				crowd_fill(&w, size[k]);
+			/* What was promised before has come by then. */
+			if (turn == 1000)
+				before = mf_tcp_env_counters(&w.f[0]->env)->no_memory;
+		}
+		assert_int_equal(mf_tcp_env_counters(&w.f[0]->env)->no_memory, before);
+		for (unsigned i = 0; i < PEERS; i++)
+			assert_true(w.f[i]->c.rcv_nxt - from[i] > 1 << 20);
+		crowd_close(&w);
+	}
+}
+
 /* What is in order drives out what is not. */
 static void test_budget_prunes(void **state)
 {
@@ -361,16 +485,50 @@ static void test_budget_of_others(void **state)
 	peer_free(f);
 }
 
+/* Many send what they may, some of it with a gap before, and nobody reads. When memory is all but used up,
+ * who holds nothing can still leave a little: the beginning of a packet, and that is what is acknowledged. */
+static void test_budget_of_newcomers(void **state)
+{
+	enum { LARGE = 8, SIZE = 60000 };
+	struct crowd w;
+
+	(void)state;
+	crowd_open(&w, (LARGE + 2) * MF_PKT_LARGE_MAX);
+	for (unsigned i = 0; i < LARGE; i++) {
+		w.f[i]->gso = PEER_MSS;
+		w.f[i]->seq += i % 2;
+		assert_int_equal(peer_data(w.f[i], SIZE), MF_DROP_NONE);
+	}
+	for (unsigned i = LARGE; i < PEERS - 1; i++) {
+		w.f[i]->gso = PEER_MSS;
+		w.f[i]->seq += i % 2;
+		assert_int_equal(peer_data(w.f[i], SIZE), i % 2 ? MF_DROP_TCP_BUDGET : MF_DROP_NONE);
+		assert_int_equal(peer_take(w.f[i]).ack, i % 2 ? 1 : 1 + MF_PKT_SMALL_MAX);
+	}
+	assert_int_equal(peer_data(w.f[PEERS - 1], 100), MF_DROP_NONE);
+	assert_int_equal(peer_read(w.f[PEERS - 1], 0), 100);
+	assert_int_equal(peer_read(w.f[LARGE], 0), MF_PKT_SMALL_MAX);
+	crowd_close(&w);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(test_super_packet),     cmocka_unit_test(test_spans),
-		cmocka_unit_test(test_any_order),        cmocka_unit_test(test_sack),
-		cmocka_unit_test(test_sack_in_bulk),     cmocka_unit_test(test_full),
-		cmocka_unit_test(test_beyond_the_edge),  cmocka_unit_test(test_rounding),
-		cmocka_unit_test(test_autotuning),       cmocka_unit_test(test_tiny_segments),
-		cmocka_unit_test(test_budget),           cmocka_unit_test(test_budget_prunes),
+		cmocka_unit_test(test_super_packet),
+		cmocka_unit_test(test_spans),
+		cmocka_unit_test(test_any_order),
+		cmocka_unit_test(test_sack),
+		cmocka_unit_test(test_sack_in_bulk),
+		cmocka_unit_test(test_full),
+		cmocka_unit_test(test_beyond_the_edge),
+		cmocka_unit_test(test_rounding),
+		cmocka_unit_test(test_autotuning),
+		cmocka_unit_test(test_tiny_segments),
+		cmocka_unit_test(test_budget),
+		cmocka_unit_test(test_budget_prunes),
 		cmocka_unit_test(test_budget_of_others),
+		cmocka_unit_test(test_budget_of_laggards),
+		cmocka_unit_test(test_budget_of_newcomers),
 	};
 
 	return cmocka_run_group_tests_name("tcp/recv", tests, NULL, NULL);
