@@ -22,7 +22,7 @@ struct mf_system_dns {
 	struct mf_daemon *daemon;
 	pid_t pid;
 	bool watched;
-	bool set;       /* asked for, last */
+	bool set;       /* asked for, last; or at first, of a run that was killed */
 	unsigned asked; /* requests that are not done */
 };
 
@@ -263,6 +263,8 @@ struct mf_system_dns *mf_system_dns_new(struct mf_daemon *d)
 		return NULL;
 	}
 	s->daemon = d;
+	/* The keeper repairs as it starts: that is waited for even if there is nothing to set. */
+	s->set = true;
 	s->source = (struct mf_source){ pair[0], ready };
 	s->pid = fork();
 	if (s->pid == 0) {

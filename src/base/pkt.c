@@ -176,7 +176,7 @@ struct mf_pkt *mf_pkt_linear(struct mf_pkt_pool *pool, struct mf_pkt *p)
 
 	if (!p->tail_len)
 		return p;
-	if (mf_pkt_tailroom(p) >= p->tail_len) {
+	if (mf_pkt_tailroom(p) >= p->tail_len + MF_PKT_TAILROOM) {
 		memcpy(p->data + p->len, p->tail, p->tail_len);
 		p->len += p->tail_len;
 		p->tail = NULL;

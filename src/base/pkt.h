@@ -206,8 +206,9 @@ static inline uint32_t mf_pkt_len(const struct mf_pkt *p)
 size_t mf_pkt_gather(const struct mf_pkt *p, uint8_t *out, size_t max);
 
 /* For outputs that want one piece: `p` itself if it has no tail or has room for it (then it has it in
- * data/len now), else a large packet of `pool` with a copy of everything and all that goes with it, which
- * the caller frees; `p` is as it was. NULL: the pool is used up. */
+ * data/len now, and MF_PKT_TAILROOM behind it still), else a large packet of `pool` with a copy of
+ * everything and all that goes with it, which the caller frees; `p` is as it was. NULL: the pool is
+ * used up. */
 struct mf_pkt *mf_pkt_linear(struct mf_pkt_pool *pool, struct mf_pkt *p);
 
 /* Copies what goes with the bytes: offload metadata, L3/L4 offsets, TOS, segments, the capture mark, and

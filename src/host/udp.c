@@ -18,33 +18,10 @@ enum { UDP_PAYLOAD_MAX = 65535 - sizeof(struct mf_udp_hdr) };
 
 /* ---- From the app -------------------------------------------------------------------------------- */
 
-/* Is it a UDP datagram? What follows it in its packet is cut off. */
-static enum mf_drop check(struct mf_pkt *p)
-{
-	const struct mf_udp_hdr *u = (const void *)(p->data + p->l4_off);
-	uint32_t n = p->len - p->l4_off, len;
-	bool left_to_us = p->flags & MF_PKT_NEEDS_CSUM && p->csum_start == p->l4_off;
-
-	if (n < sizeof(*u))
-		return MF_DROP_L4_TRUNCATED;
-	len = mf_be16_get(u->len);
-	if (len < sizeof(*u) || len > n)
-		return MF_DROP_L4_TRUNCATED;
-	/* That of a packet in the packet: it must be right when the bytes leave. */
-	if (!left_to_us)
-		mf_gso_finish_csum(p);
-	p->len = p->l4_off + len;
-	if (left_to_us)
-		return MF_DROP_NONE;
-	if (!mf_be16_get(u->csum)) /* RFC 768; RFC 8200 8.1 */
-		return p->ip_version == 4 ? MF_DROP_NONE : MF_DROP_L4_CHECKSUM;
-	return mf_ip_l4_csum_ok(p) ? MF_DROP_NONE : MF_DROP_L4_CHECKSUM;
-}
-
 static void input(struct mf_host *h, struct mf_datagram_batch *b, struct mf_pkt *p)
 {
 	const struct mf_udp_hdr *u = (const void *)(p->data + p->l4_off);
-	enum mf_drop why = check(p);
+	enum mf_drop why = mf_udp_input(p);
 	uint16_t dport;
 
 	if (why) {

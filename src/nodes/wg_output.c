@@ -127,6 +127,18 @@ static bool allocate(struct mf_worker *w, struct mf_job *job, const struct plan 
 	return true;
 }
 
+/* The same; what unfinished jobs hold comes back first. A helper that is at the oldest will be done within
+ * a job's time, or when it runs again. False: the packets are elsewhere. */
+static bool allocate_when_free(struct mf_worker *w, struct mf_job *job, const struct plan *plan)
+{
+	while (!allocate(w, job, plan)) {
+		if (!mf_jobs_pending(&w->jobs))
+			return false;
+		mf_jobs_work(w);
+	}
+	return true;
+}
+
 static void post(struct mf_worker *w, struct mf_wg_peer *peer, unsigned what)
 {
 	struct mf_event e = { .kind = MF_EVENT_POKE, .peer = mf_wg_peer_ref(peer) };
@@ -193,7 +205,7 @@ static uint32_t publish_some(struct mf_worker *w, const struct run *r, struct mf
 		mf_worker_drop(w, pkts[0], MF_DROP_OFFLOAD_META);
 		return 1;
 	}
-	if (!allocate(w, job, &plan)) {
+	if (!allocate_when_free(w, job, &plan)) {
 		drop_all(w, pkts, k, MF_DROP_BUFFERS);
 		return k;
 	}

@@ -275,10 +275,12 @@ static void test_copy_meta(void **state)
 	mf_pkt_pool_free(pool);
 }
 
-/* Fits behind the head: stays where it is. Does not: a large copy, and the head keeps its tail. */
+/* Fits behind the head: stays where it is. Does not: a large copy, and the head keeps its tail. There is room
+ * for padding and tag in any case. */
 static void test_linear(void **state)
 {
-	static const uint32_t heads[] = { 0, 1, 40, 2048 }, tails[] = { 0, 1, 1000, 2100, 63000 };
+	static const uint32_t heads[] = { 0, 1, 40, 2048 },
+			      tails[] = { 0, 1, 1000, 2008, 2009, 2100, 63000 };
 	struct mf_pkt_pool *pool = mf_pkt_pool_new(1, 1);
 	static uint8_t tail[63000], out[65536];
 
@@ -288,7 +290,7 @@ static void test_linear(void **state)
 	for (size_t h = 0; h < MF_ARRAY_LEN(heads); h++)
 		for (size_t t = 0; t < MF_ARRAY_LEN(tails); t++) {
 			struct mf_pkt *p = mf_pkt_small(pool), *whole;
-			bool fits = heads[h] + tails[t] <= MF_PKT_SMALL_MAX + MF_PKT_TAILROOM;
+			bool fits = heads[h] + tails[t] <= MF_PKT_SMALL_MAX;
 
 			memset(p->data, 0xab, heads[h]);
 			p->len = heads[h];
@@ -303,6 +305,7 @@ static void test_linear(void **state)
 			assert_int_equal(whole == p, fits);
 			assert_int_equal(whole->len, heads[h] + tails[t]);
 			assert_int_equal(whole->tail_len, 0);
+			assert_true(mf_pkt_tailroom(whole) >= MF_PKT_TAILROOM);
 			assert_int_equal(whole->gso_size, 1000);
 			assert_memory_equal(whole->data, out, whole->len);
 			if (heads[h])
