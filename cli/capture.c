@@ -3,7 +3,6 @@
  * capture - has the filter compiled, sends the program to the tunnel, and writes the pcapng stream that
  * comes back.
  */
-#include <dlfcn.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <pcap/pcap.h>
@@ -16,6 +15,7 @@
 
 #include "cli/cli.h"
 #include "cli/client.h"
+#include "platform/library.h"
 
 enum { SNAPLEN_MIN = 64, SNAPLEN_MAX = 65535, BLOCK_MAX = 1 << 20 };
 
@@ -24,7 +24,6 @@ enum { SNAPLEN_MIN = 64, SNAPLEN_MAX = 65535, BLOCK_MAX = 1 << 20 };
 /* libpcap is only loaded here, when there is an expression: it brings eight libraries along, and the
  * program that forwards packets is this same binary. */
 struct pcap_library {
-	void *handle;
 	pcap_t *(*open_dead)(int linktype, int snaplen);
 	int (*compile)(pcap_t *p, struct bpf_program *fp, const char *text, int optimize,
 		       bpf_u_int32 net);
@@ -33,26 +32,18 @@ struct pcap_library {
 	void (*close)(pcap_t *p);
 };
 
-static bool load_symbol(void *handle, const char *name, void *to)
-{
-	void *symbol = dlsym(handle, name);
-
-	/* POSIX has it that a function's address fits. */
-	memcpy(to, &symbol, sizeof(symbol));
-	return symbol != NULL;
-}
-
 static bool load_pcap(struct pcap_library *l)
 {
-	static const char *const file[] = { "libpcap.so.0.8", "libpcap.so.1", "libpcap.so" };
+	static const char *const files[] = { "libpcap.so.0.8", "libpcap.so.1", "libpcap.so", NULL };
+	static const struct mf_library_function functions[] = {
+		{ "pcap_open_dead", offsetof(struct pcap_library, open_dead) },
+		{ "pcap_compile", offsetof(struct pcap_library, compile) },
+		{ "pcap_geterr", offsetof(struct pcap_library, geterr) },
+		{ "pcap_freecode", offsetof(struct pcap_library, freecode) },
+		{ "pcap_close", offsetof(struct pcap_library, close) },
+	};
 
-	for (size_t i = 0; i < sizeof(file) / sizeof(file[0]) && !l->handle; i++)
-		l->handle = dlopen(file[i], RTLD_NOW | RTLD_LOCAL);
-	return l->handle && load_symbol(l->handle, "pcap_open_dead", &l->open_dead) &&
-	       load_symbol(l->handle, "pcap_compile", &l->compile) &&
-	       load_symbol(l->handle, "pcap_geterr", &l->geterr) &&
-	       load_symbol(l->handle, "pcap_freecode", &l->freecode) &&
-	       load_symbol(l->handle, "pcap_close", &l->close);
+	return !mf_library_load(files, functions, MF_ARRAY_LEN(functions), l, NULL);
 }
 
 static char *join(char **word, int n)

@@ -1,35 +1,31 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "daemon/fetch.h"
 
-#include <curl/curl.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <strings.h>
 
+#include "daemon/curl.h"
+
 /* Seconds. */
 enum { CONNECT_TIME = 20, WHOLE_TIME = 900, SLOW_TIME = 30, SLOW_BYTES = 100 };
-
-mf_err mf_fetch_init(void)
-{
-	return curl_global_init(CURL_GLOBAL_DEFAULT) ? MF_E_SYSTEM : MF_OK;
-}
 
 /* ---- URLs ------------------------------------------------------------------------------------ */
 
 static bool part(CURLU *u, CURLUPart what, unsigned flags, char *out, size_t cap)
 {
 	char *text = NULL;
-	bool fits = !curl_url_get(u, what, &text, flags) && strlen(text) < cap;
+	bool fits = !mf_curl()->url_get(u, what, &text, flags) && strlen(text) < cap;
 
 	if (fits)
 		strcpy(out, text);
-	curl_free(text);
+	mf_curl()->free(text);
 	return fits;
 }
 
 static bool read_place(CURLU *u, struct mf_fetch_place *out)
 {
-	char scheme[8], port[8], path[MF_FETCH_URL_MAX + 1];
+	char scheme[8], port[8], other[8], path[MF_FETCH_URL_MAX + 1];
 	size_t n;
 
 	if (!part(u, CURLUPART_SCHEME, 0, scheme, sizeof(scheme)) ||
@@ -41,7 +37,10 @@ static bool read_place(CURLU *u, struct mf_fetch_place *out)
 	if (!out->tls && strcmp(scheme, "http") != 0)
 		return false;
 	out->port = (uint16_t)strtoul(port, NULL, 10);
-	snprintf(out->shown, sizeof(out->shown), "%s://%.100s%.140s", scheme, out->host, path);
+	if (!part(u, CURLUPART_PORT, CURLU_NO_DEFAULT_PORT, other, sizeof(other)))
+		other[0] = '\0';
+	snprintf(out->shown, sizeof(out->shown), "%s://%.100s%s%s%.130s", scheme, out->host,
+		 *other ? ":" : "", other, path);
 	for (char *c = out->shown; *c; c++)
 		if (*c < ' ' || *c > '~')
 			*c = '?';
@@ -55,10 +54,15 @@ static bool read_place(CURLU *u, struct mf_fetch_place *out)
 
 mf_err mf_fetch_place(const char *url, struct mf_fetch_place *out, struct mf_errbuf *why)
 {
-	CURLU *u = strlen(url) <= MF_FETCH_URL_MAX ? curl_url() : NULL;
-	bool good = u && !curl_url_set(u, CURLUPART_URL, url, 0) && read_place(u, out);
+	mf_err err = mf_curl_load(why);
+	CURLU *u;
+	bool good;
 
-	curl_url_cleanup(u);
+	if (err)
+		return err;
+	u = strlen(url) <= MF_FETCH_URL_MAX ? mf_curl()->url() : NULL;
+	good = u && !mf_curl()->url_set(u, CURLUPART_URL, url, 0) && read_place(u, out);
+	mf_curl()->url_cleanup(u);
 	return good ? MF_OK : mf_fail(why, MF_E_MALFORMED, "that is no URL of http:// or https://");
 }
 
@@ -122,17 +126,6 @@ static size_t header(char *line, size_t one, size_t n, void *ctx)
 	return n;
 }
 
-static int progress(void *ctx, curl_off_t a, curl_off_t b, curl_off_t c, curl_off_t d)
-{
-	const struct transfer *t = ctx;
-
-	(void)a;
-	(void)b;
-	(void)c;
-	(void)d;
-	return atomic_load(t->fetch->stop);
-}
-
 static struct curl_slist *append(struct curl_slist *list, const char *name, const char *value)
 {
 	char line[MF_COPY_TAG_MAX + 32];
@@ -141,39 +134,35 @@ static struct curl_slist *append(struct curl_slist *list, const char *name, cons
 	if (!value[0])
 		return list;
 	snprintf(line, sizeof(line), "%s: %s", name, value);
-	longer = curl_slist_append(list, line);
+	longer = mf_curl()->slist_append(list, line);
 	return longer ? longer : list;
 }
 
-static void set_up(struct transfer *t, struct curl_slist *headers)
+static CURL *handle(struct transfer *t, struct curl_slist *headers)
 {
+	const struct mf_curl *curl = mf_curl();
 	struct mf_fetch *f = t->fetch;
-	CURL *c = t->curl;
+	CURL *c = mf_curl_get_new(&(struct mf_curl_get){
+		.url = f->url,
+		.bridge = f->bridge,
+		.ca_file = f->ca_file,
+		.connect_time = CONNECT_TIME,
+		.whole_time = WHOLE_TIME,
+		.header = header,
+		.take = take,
+		.ctx = t,
+		.stop = f->stop,
+		.error = t->error,
+	});
 
-	curl_easy_setopt(c, CURLOPT_URL, f->url);
-	curl_easy_setopt(c, CURLOPT_PROTOCOLS_STR, "http,https");
-	curl_easy_setopt(c, CURLOPT_NOSIGNAL, 1L);
-	curl_easy_setopt(c, CURLOPT_PROXY, "");
-	/* Where the name in the URL leads has been settled: nothing is resolved here. */
-	curl_easy_setopt(c, CURLOPT_ABSTRACT_UNIX_SOCKET, f->bridge);
-	curl_easy_setopt(c, CURLOPT_HTTPHEADER, headers);
-	curl_easy_setopt(c, CURLOPT_USERAGENT, "mintflow/" MF_VERSION);
-	curl_easy_setopt(c, CURLOPT_ACCEPT_ENCODING, "");
-	curl_easy_setopt(c, CURLOPT_CONNECTTIMEOUT, (long)CONNECT_TIME);
-	curl_easy_setopt(c, CURLOPT_TIMEOUT, (long)WHOLE_TIME);
-	curl_easy_setopt(c, CURLOPT_LOW_SPEED_LIMIT, (long)SLOW_BYTES);
-	curl_easy_setopt(c, CURLOPT_LOW_SPEED_TIME, (long)SLOW_TIME);
-	curl_easy_setopt(c, CURLOPT_MAXFILESIZE_LARGE, (curl_off_t)f->max_bytes);
-	curl_easy_setopt(c, CURLOPT_WRITEFUNCTION, take);
-	curl_easy_setopt(c, CURLOPT_WRITEDATA, t);
-	curl_easy_setopt(c, CURLOPT_HEADERFUNCTION, header);
-	curl_easy_setopt(c, CURLOPT_HEADERDATA, t);
-	curl_easy_setopt(c, CURLOPT_XFERINFOFUNCTION, progress);
-	curl_easy_setopt(c, CURLOPT_XFERINFODATA, t);
-	curl_easy_setopt(c, CURLOPT_NOPROGRESS, 0L);
-	curl_easy_setopt(c, CURLOPT_ERRORBUFFER, t->error);
-	if (f->ca_file)
-		curl_easy_setopt(c, CURLOPT_CAINFO, f->ca_file);
+	if (!c)
+		return NULL;
+	curl->easy_setopt(c, CURLOPT_HTTPHEADER, headers);
+	curl->easy_setopt(c, CURLOPT_ACCEPT_ENCODING, "");
+	curl->easy_setopt(c, CURLOPT_LOW_SPEED_LIMIT, (long)SLOW_BYTES);
+	curl->easy_setopt(c, CURLOPT_LOW_SPEED_TIME, (long)SLOW_TIME);
+	curl->easy_setopt(c, CURLOPT_MAXFILESIZE_LARGE, (curl_off_t)f->max_bytes);
+	return c;
 }
 
 /* ---- What came of it ------------------------------------------------------------------------- */
@@ -187,7 +176,7 @@ static enum mf_fetch_result failed(const struct transfer *t, CURLcode code, stru
 		(void)mf_fail(why, MF_E_NO_MEMORY, "not enough memory");
 	else
 		(void)mf_fail(why, MF_E_SYSTEM, "%s",
-			      t->error[0] ? t->error : curl_easy_strerror(code));
+			      t->error[0] ? t->error : mf_curl()->easy_strerror(code));
 	return MF_FETCH_FAILED;
 }
 
@@ -195,7 +184,7 @@ static enum mf_fetch_result moved(struct transfer *t, struct mf_errbuf *why)
 {
 	const char *to = NULL;
 
-	curl_easy_getinfo(t->curl, CURLINFO_REDIRECT_URL, &to);
+	mf_curl()->easy_getinfo(t->curl, CURLINFO_REDIRECT_URL, &to);
 	if (!to || strlen(to) > MF_FETCH_URL_MAX) {
 		(void)mf_fail(why, MF_E_MALFORMED, "the server sends us on, but not where to");
 		return MF_FETCH_FAILED;
@@ -208,7 +197,7 @@ static enum mf_fetch_result judge(struct transfer *t, struct mf_errbuf *why)
 {
 	long status = 0;
 
-	curl_easy_getinfo(t->curl, CURLINFO_RESPONSE_CODE, &status);
+	mf_curl()->easy_getinfo(t->curl, CURLINFO_RESPONSE_CODE, &status);
 	switch (status) {
 	case 200:
 		return MF_FETCH_NEW;
@@ -229,19 +218,18 @@ static enum mf_fetch_result judge(struct transfer *t, struct mf_errbuf *why)
 
 enum mf_fetch_result mf_fetch(struct mf_fetch *f, struct mf_errbuf *why)
 {
-	struct transfer t = { .fetch = f, .curl = curl_easy_init() };
+	struct transfer t = { .fetch = f };
 	struct curl_slist *headers = append(NULL, "If-None-Match", f->have.etag);
 	enum mf_fetch_result result;
 	CURLcode code = CURLE_OUT_OF_MEMORY;
 
 	headers = append(headers, "If-Modified-Since", f->have.modified);
-	if (t.curl) {
-		set_up(&t, headers);
-		code = curl_easy_perform(t.curl);
-	}
+	t.curl = handle(&t, headers);
+	if (t.curl)
+		code = mf_curl()->easy_perform(t.curl);
 	result = code ? failed(&t, code, why) : judge(&t, why);
-	curl_easy_cleanup(t.curl);
-	curl_slist_free_all(headers);
+	mf_curl()->easy_cleanup(t.curl);
+	mf_curl()->slist_free_all(headers);
 	if (result != MF_FETCH_NEW) {
 		free(f->text);
 		f->text = NULL;

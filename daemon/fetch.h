@@ -21,7 +21,7 @@ struct mf_fetch_place {
 	uint16_t port;
 	char shown[MF_FETCH_SHOWN_MAX]; /* for people: no user, password, query */
 };
-/* MF_E_MALFORMED: no URL, or not of http or https. */
+/* MF_E_MALFORMED: no URL, or not of http or https; MF_E_SYSTEM: no libcurl. Main thread. */
 MF_MUST_CHECK mf_err mf_fetch_place(const char *url, struct mf_fetch_place *out,
 				    struct mf_errbuf *why);
 
@@ -41,10 +41,7 @@ struct mf_fetch {
 };
 
 enum mf_fetch_result { MF_FETCH_NEW, MF_FETCH_SAME, MF_FETCH_MOVED, MF_FETCH_FAILED };
-/* FAILED: `why`. Any thread. */
+/* FAILED: `why`. Any thread; its URL must have been parted first. */
 enum mf_fetch_result mf_fetch(struct mf_fetch *f, struct mf_errbuf *why);
-
-/* Once in a program's life, before threads. */
-MF_MUST_CHECK mf_err mf_fetch_init(void);
 
 #endif

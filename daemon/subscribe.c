@@ -56,7 +56,6 @@ struct mf_subscriptions {
 	struct mf_system_resolver *resolver; /* without a DNS of ours; NULL: not needed yet */
 	struct sub *list;
 	uint64_t ids;
-	bool curl;
 };
 
 /* ---- The thread ------------------------------------------------------------------------------ */
@@ -548,9 +547,6 @@ static void make_ready(struct mf_subscriptions *s)
 {
 	struct mf_errbuf why;
 
-	if (!s->curl && mf_fetch_init())
-		mf_logf(&s->daemon->log, MF_LOG_ERROR, "lists: libcurl does not work here");
-	s->curl = true;
 	if (mf_copies_open(s->daemon->config->tunnel.name, &why))
 		mf_logf(&s->daemon->log, MF_LOG_WARN, "lists: %s: no copies are kept", why.text);
 }
