@@ -1,0 +1,125 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * known - what an independent program, in Python, made of the same input; its way of doing it was
+ * tried against real servers. All bytes in hexadecimal.
+ */
+#ifndef MF_TEST_SS_KNOWN_H
+#define MF_TEST_SS_KNOWN_H
+
+#define SS_KNOWN_TIME 1700000000 /* of requests; a second later: of answers */
+
+/* SIP004; the password is "correct horse". */
+static const struct ss_known {
+	const char *method, *salt, *subkey;
+	const char *tcp; /* example.com:80 in one chunk, "GET" in the next */
+	const char *udp; /* "payload" to 192.0.2.1:53 */
+} ss_known[] = {
+	{ "aes-128-gcm", "202122232425262728292a2b2c2d2e2f", "1afbf97d6643ef5b70e4e42facc58e61",
+	  "202122232425262728292a2b2c2d2e2f5ab6ec8693796b1139c58db7be25115c1cb46393"
+	  "48324d35b2fd3fdbfc95c0cda02339e67898ad61104b30111deed8ff289c647593a24ecb"
+	  "221b1a070cec4df474ded9e37cf18ee4186f2beb598ca268e1d4a21b71f2",
+	  "202122232425262728292a2b2c2d2e2f5b796a7a2a5528efd91f79e8a2f9ee7185ffc415"
+	  "29bcee7bb57f9259150a" },
+	{ "aes-256-gcm", "202122232425262728292a2b2c2d2e2f303132333435363738393a3b3c3d3e3f",
+	  "eb0c76f69be70d25b4261e87287b9e21b9305b51dd9c3a9bcadefed55f84ed97",
+	  "202122232425262728292a2b2c2d2e2f303132333435363738393a3b3c3d3e3fd54eeeb0"
+	  "a7aa73972c1f60b3d91a52d221cf64409af675dced3897ce06c11844abf0315583d6b5ca"
+	  "dbc52049349c98951c9d98245c2bc4930078caf3f17d255d97b8ee8ddb3311a7aec40c37"
+	  "6aa777351de0abbc7660",
+	  "202122232425262728292a2b2c2d2e2f303132333435363738393a3b3c3d3e3fd4813f68"
+	  "35672181258f5bfa53451a871305ee010381e5d99bf3a15fefe7" },
+	{ "chacha20-ietf-poly1305", "202122232425262728292a2b2c2d2e2f303132333435363738393a3b3c3d3e3f",
+	  "eb0c76f69be70d25b4261e87287b9e21b9305b51dd9c3a9bcadefed55f84ed97",
+	  "202122232425262728292a2b2c2d2e2f303132333435363738393a3b3c3d3e3f03a0298f"
+	  "fb4c0a093202a5ca0efc85be3a1dd7d47f6fdf2953e140ae73fe7436be688a29b4afe96f"
+	  "8e98a4bdcd4ab771c5e523bb9bd8e7bf071699d0b9513660cd39de128917676f1d993bcf"
+	  "377a54805596760ad31b",
+	  "202122232425262728292a2b2c2d2e2f303132333435363738393a3b3c3d3e3f026f8258"
+	  "20144fde0e23c2f91238aeaa1a9f7268056738c3edbfefdd54c0" },
+};
+
+/* SIP022; sessions to example.com:443, with "payload" and 7 bytes of padding, datagrams with
+ * "dns". */
+static const struct ss_known_2022 {
+	const char *method, *password, *salt, *subkey;
+	const char *request;
+	const char *response_salt, *response; /* "reply", "more" */
+	const char *session, *nonce;          /* the nonce with ChaCha20 alone */
+	const char *packet;                   /* with number 1 */
+} ss_known_2022[] = {
+	{ "2022-blake3-aes-128-gcm", "AQIDBAUGBwgJCgsMDQ4PEA==", "303132333435363738393a3b3c3d3e3f",
+	  "6495ba6c0b3f13e64dfdf2d7757789f8",
+	  "303132333435363738393a3b3c3d3e3f92a6f8ce171f9e8eb9b8c18bad550ab6bf2713c4"
+	  "3d6cb3c3c5b9a3430da7b71ec878d0acb28ee6eb53ddbb683220a9fe122c6e5691cc984a"
+	  "2286baf5b7b353245797df04b5d758459f65",
+	  "909192939495969798999a9b9c9d9e9f",
+	  "909192939495969798999a9b9c9d9e9fb99d74ce86740b23bc7527c67c7ced905876d506"
+	  "3815bc600a37a8b5d71c1986919438f1712d6990b8fe894c47cd1010c46d55e7ab569bba"
+	  "f73f4e31349e0d5f51ce48bb448263889ae938839a958c8c4217c7dded7787e89647cc63"
+	  "c328dc8856c6b3e9db03",
+	  "6061626364656667", "",
+	  "d1794fcb35a7fe200ef0ad404be0e2ed3be404cf0733fefe87f0ca6082f6ea79a4fed3b8"
+	  "fe614f883965810f7a93931e9ec3ec0aced112461c4ef2249e" },
+	{ "2022-blake3-aes-256-gcm", "AQIDBAUGBwgJCgsMDQ4PEBESExQVFhcYGRobHB0eHyA=",
+	  "303132333435363738393a3b3c3d3e3f404142434445464748494a4b4c4d4e4f",
+	  "66772bc5f1857bcc3164a2584d71deb2508ed5af11d61fdc99622c392e0f31f8",
+	  "303132333435363738393a3b3c3d3e3f404142434445464748494a4b4c4d4e4f7b256954"
+	  "1246c921be51d41520b5cf8ef2b2b4a3fef9979b15deb19feb9ead78625495301abb106b"
+	  "96dc3ceb6f1defbf5c7723708e428df936b0f2fe17cf436c0a94485d98dfd3a9510d",
+	  "909192939495969798999a9b9c9d9e9fa0a1a2a3a4a5a6a7a8a9aaabacadaeaf",
+	  "909192939495969798999a9b9c9d9e9fa0a1a2a3a4a5a6a7a8a9aaabacadaeafdaceaade"
+	  "f6c03f798d67e04886b83015d1783ea82c09e708cfd85a40708b951451a610ee2edfa10d"
+	  "65cbf4b67f4775bb701c77aaf3880be5e1786d8979946e82eba440f50eceeb4f6ca73a8e"
+	  "22eb0f50859ad5187eec3b2c825fbdada0f20fa7be40a7eb02b6ea054b33f223bc56efe3"
+	  "c5c1347b7037",
+	  "6061626364656667", "",
+	  "d0c5607a6e4ea181ced2fbdad545d08ce910c22b7a141f5a3567326a0a999bf66c3033d8"
+	  "8c471d25b0df1e778cc0c00547d4f84677c61110dce8b48a87" },
+	{ "2022-blake3-chacha20-poly1305", "AQIDBAUGBwgJCgsMDQ4PEBESExQVFhcYGRobHB0eHyA=",
+	  "303132333435363738393a3b3c3d3e3f404142434445464748494a4b4c4d4e4f",
+	  "66772bc5f1857bcc3164a2584d71deb2508ed5af11d61fdc99622c392e0f31f8",
+	  "303132333435363738393a3b3c3d3e3f404142434445464748494a4b4c4d4e4f2d69c9e7"
+	  "53bdcb4d72047b3936a8cd79e10278a2f9c8e0529c4cd0e57a204bc45244ab6f6d6d8792"
+	  "2066d931d1b06d1d2ef5c8443612f03d9836780a3ea71dd066076f7d2b9dd3ce7341",
+	  "909192939495969798999a9b9c9d9e9fa0a1a2a3a4a5a6a7a8a9aaabacadaeaf",
+	  "909192939495969798999a9b9c9d9e9fa0a1a2a3a4a5a6a7a8a9aaabacadaeaf3663cf77"
+	  "22f62506c942ccd08bdd3aa85b5f1fd0733556b90edc7c37724d2e5307ba0c5e57b26439"
+	  "384d06638ada74b551c3674375e500daebb895946576defd6fd9443ed9473dde8df75e19"
+	  "39a2b1efb1d20b67a7ffd0145905b88fd6a0148754318951040fc162bc097d19505bd58c"
+	  "1485f3101125",
+	  "6061626364656667", "b0b1b2b3b4b5b6b7b8b9babbbcbdbebfc0c1c2c3c4c5c6c7",
+	  "b0b1b2b3b4b5b6b7b8b9babbbcbdbebfc0c1c2c3c4c5c6c71a55617bb8f62647b04032e3"
+	  "2eef5fbd812d0fa704f2872264dad667e249734bdcb2abc3adb3aad695975b3c5d1d72ba"
+	  "8fbace31dc2a9f7bab99fba839" },
+};
+
+/* SIP023, with one identity; otherwise the same, but the datagram has number 0. */
+static const struct ss_known_identity {
+	const char *method, *password, *salt, *next;
+	const char *request, *session, *packet;
+} ss_known_identity[] = {
+	{ "2022-blake3-aes-128-gcm", "AQIDBAUGBwgJCgsMDQ4PEA==:wMHCw8TFxsfIycrLzM3Ozw==",
+	  "303132333435363738393a3b3c3d3e3f", "b623363572aa4bae9ae693718200a3f1",
+	  "303132333435363738393a3b3c3d3e3fcd806da7203a8178fb04a152db0c18f0ac0d342f"
+	  "338e87ca087d5a545ffe685dcf0424c3d424a5b237c82b2a0ff75e7cdfea33a0914435fc"
+	  "0788eb96a4184706b51345c0d560266dfdcfda7fea7c2d58e3a3d2e38281fe086a63",
+	  "6061626364656667",
+	  "e067ea760769f05e32747905cf1ace05cffa75887ec3867ed3bc1b8f7002e1bf973ea928"
+	  "7910f45c3c7ba33877ab0ef5c4ae10640b2d3c0ec17c075eec03813e4316b0510033dead"
+	  "3c73d6cf9d" },
+	{ "2022-blake3-aes-256-gcm",
+	  "AQIDBAUGBwgJCgsMDQ4PEBESExQVFhcYGRobHB0eHyA=:wMHCw8TFxsfIycrLzM3Oz9DR0tP"
+	  "U1dbX2Nna29zd3t8=",
+	  "303132333435363738393a3b3c3d3e3f404142434445464748494a4b4c4d4e4f",
+	  "4338a94694ab4821bd0d1df77573abce",
+	  "303132333435363738393a3b3c3d3e3f404142434445464748494a4b4c4d4e4fbd24d644"
+	  "ea5b31872fad89bcc7189df61ecddaf5b8f1ad4fb73b54757689ae75af7e2bc9bb32cc3e"
+	  "9442507a4af7cc3bd2dc67cab1f4a1baa9edaf39e3fe4e18f590c1b2618c541f32ab92e4"
+	  "82e2f635616ab330ccc869b0fdb1",
+	  "6061626364656667",
+	  "d4c48e044de13556cc2aaff267b7006a29c9aa43f8417e1ec6b63856ef0620c2990f37ba"
+	  "d3a06cf908c8be697ca682c3ca4c43f6b8f41a174eeea3f1e6365d9a5b1b6bd006173ed8"
+	  "5c7ea671eb" },
+};
+
+#endif
