@@ -250,10 +250,19 @@ static void end_stray(struct mf_host *h, struct mf_session *s)
 		end_by_hand(h, s);
 }
 
+/* Of our own, through a VPN that is not there any more: whoever uses it does not wait for a time-out. */
+static void end_lost(struct mf_host *h, struct mf_session *s)
+{
+	if (s->flow.key.side == MF_SIDE_OURS && !h->port.outbound(h->port.ctx, s->facts.hop))
+		mf_session_end(h, s, false);
+}
+
 void mf_host_routes_changed(struct mf_host *h, bool close)
 {
 	mf_settle_routes_changed(h);
 	each_session(h, look_at_route);
+	if (h->n_own)
+		each_session(h, end_lost);
 	if (close)
 		each_session(h, end_stray);
 }

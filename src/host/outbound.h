@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * outbound - the seam between a session and what carries it on: `direct`, later proxies.
+ * outbound - the seam between a session and what carries it on: `direct`, a proxy.
  *
  * An outbound is a table of functions and a context, one for each worker; all of it runs on that worker's
  * thread and never blocks. A session owns a struct mf_stream (TCP) or struct mf_dgram (UDP, echo), the
@@ -22,6 +22,7 @@
 struct mf_outbound;
 struct mf_stream;
 struct mf_dgram;
+struct mf_steps;
 
 enum mf_stream_event {
 	MF_STREAM_OPENED = 1 << 0,
@@ -42,6 +43,7 @@ enum mf_stream_event {
 	X(NO_DEVICE, "no egress device")                       \
 	X(NO_RESOURCES, "out of descriptors, ports or memory") \
 	X(UNSUPPORTED, "this interface cannot carry it")       \
+	X(PROXY, "the proxy has failed")                       \
 	X(OTHER, "the operating system reports another error")
 enum mf_stream_error {
 #define X(name, text) MF_STREAM_E_##name,
@@ -64,11 +66,14 @@ struct mf_target {
 
 /* The far half of a TCP session. Embedded in the session, zeroed before open. */
 struct mf_stream {
-	struct mf_outbound *out;
-	void *impl;     /* the outbound's */
+	struct mf_outbound *out; /* open may put another one here, who carries it from then on */
+	void *impl;              /* the outbound's */
 	uint32_t ready; /* enum mf_stream_event: what was notified; the session clears it */
 	uint8_t error;  /* enum mf_stream_error, with MF_STREAM_FAILED */
 	void (*wake)(struct mf_stream *s); /* the session's: puts it on its worker's list */
+	/* Who has opened it wants to know its way (host/steps.h), and will close it with `reset`, so
+	 * that nothing is written there later. NULL, mostly. */
+	struct mf_steps *steps;
 };
 
 struct mf_stream_info {
@@ -80,7 +85,7 @@ enum mf_dgram_kind { MF_DGRAM_UDP, MF_DGRAM_ECHO };
 
 /* The far half of a UDP mapping (or of an echo session): one local port, any number of remotes. */
 struct mf_dgram {
-	struct mf_outbound *out;
+	struct mf_outbound *out; /* as in struct mf_stream */
 	void *impl;
 	uint32_t ready; /* READABLE, FAILED */
 	uint8_t error;
@@ -139,6 +144,8 @@ struct mf_outbound_ops {
 struct mf_outbound {
 	const struct mf_outbound_ops *ops;
 	void *ctx;
+	/* Datagrams that are given to it go another way, or nowhere: what must go this way goes in streams. */
+	bool streams_only;
 };
 
 /* For outbounds. */

@@ -156,5 +156,5 @@ static const struct mf_outbound_ops vpn_ops = {
 
 void mf_vpn_init(struct mf_vpn *v, struct mf_host *h, uint32_t hop, uint32_t mtu)
 {
-	*v = (struct mf_vpn){ .out = { &vpn_ops, v }, .host = h, .hop = hop, .mtu = mtu };
+	*v = (struct mf_vpn){ .out = { .ops = &vpn_ops, .ctx = v }, .host = h, .hop = hop, .mtu = mtu };
 }

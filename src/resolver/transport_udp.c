@@ -12,6 +12,9 @@
  * still come. But many such answers mean that somebody is guessing, and the questions of that
  * socket move to TCP, where there is nothing to guess. So does a question whose answer has all but
  * the letters right: some servers change them.
+ *
+ * A proxy may carry no datagrams (HTTP), or have no mind to (many SOCKS5 servers): then questions go
+ * over TCP from the beginning.
  */
 #include "base/endian.h"
 #include "resolver/internal.h"
@@ -19,6 +22,8 @@
 
 #define PATIENCE MF_SEC
 #define WORN_AGE (10 * MF_SEC)
+/* So long a proxy is taken at its word that it carries no datagrams. */
+#define FORBIDDEN_FOR (60 * MF_SEC)
 
 enum {
 	SOCKETS = 16, /* of each family */
@@ -47,6 +52,7 @@ struct udp {
 	struct mf_transport t;
 	struct sock sock[2 * SOCKETS]; /* IPv4, IPv6 */
 	struct mf_transport *tcp;      /* NULL: not needed so far */
+	mf_nsec forbidden_until;       /* no datagrams before that */
 };
 static_assert(2 * SOCKETS <= 32, "a bit for each socket in mf_ask.sockets");
 
@@ -55,7 +61,7 @@ static struct udp *udp_of(struct mf_transport *t)
 	return MF_CONTAINER_OF(t, struct udp, t);
 }
 
-static void ask_over_tcp(struct udp *u, struct mf_ask *a, mf_nsec now)
+static void move_to_tcp(struct udp *u, struct mf_ask *a, mf_nsec now)
 {
 	struct mf_transport *t = &u->t;
 
@@ -65,8 +71,13 @@ static void ask_over_tcp(struct udp *u, struct mf_ask *a, mf_nsec now)
 		mf_transport_fail(t, a, MF_TRANSPORT_RESOURCES);
 		return;
 	}
-	mf_count(&t->count->tcp_again, 1);
 	mf_transport_move(u->tcp, a, now);
+}
+
+static void ask_over_tcp(struct udp *u, struct mf_ask *a, mf_nsec now)
+{
+	mf_count(&u->t.count->tcp_again, 1);
+	move_to_tcp(u, a, now);
 }
 
 /* ---- Sockets --------------------------------------------------------------------------------- */
@@ -223,7 +234,12 @@ static void send_ask(struct udp *u, struct mf_ask *a, bool renew, mf_nsec now)
 
 static void ask(struct mf_transport *t, struct mf_ask *a, mf_nsec now)
 {
-	send_ask(udp_of(t), a, true, now);
+	const struct mf_outbound *o = mf_transport_outbound(t);
+
+	if (o && (o->streams_only || !o->ops->dgram_open || now < udp_of(t)->forbidden_until))
+		move_to_tcp(udp_of(t), a, now);
+	else
+		send_ask(udp_of(t), a, true, now);
 }
 
 static void forget(struct mf_transport *t, struct mf_ask *a)
@@ -350,8 +366,18 @@ static bool is_hard(const struct mf_dgram_error *e)
 	return e->type == MF_ICMP6_TIME_EXCEEDED || e->type == MF_ICMP6_UNREACHABLE;
 }
 
+/* "Administratively prohibited", says what leads to the server, nobody behind it. */
+static bool is_forbidden(const struct mf_dgram_error *e)
+{
+	if (e->offender.family)
+		return false;
+	if (e->remote.addr.family == MF_AF_IP4)
+		return e->type == MF_ICMP4_UNREACHABLE && e->code == 13;
+	return e->type == MF_ICMP6_UNREACHABLE && e->code == 1;
+}
+
 /* True: there may be more. */
-static bool take_errors(struct sock *s)
+static bool take_errors(struct sock *s, mf_nsec now)
 {
 	struct mf_dgram_error e = { 0 };
 	struct unreachable x = { .s = s, .remote = &e.remote };
@@ -359,6 +385,11 @@ static bool take_errors(struct sock *s)
 	for (unsigned i = 0; i < ERRORS; i++) {
 		if (!s->d.out->ops->dgram_error(&s->d, &e))
 			return false;
+		if (is_forbidden(&e)) {
+			s->udp->forbidden_until = now + FORBIDDEN_FOR;
+			give_up(s, OVER_TCP, now);
+			return false;
+		}
 		if (is_hard(&e))
 			mf_transport_each(&s->udp->t, fail_unreachable, &x);
 		e = (struct mf_dgram_error){ 0 };
@@ -379,8 +410,9 @@ static bool serve(struct sock *s, mf_nsec now)
 	}
 	if (!(ready & MF_STREAM_READABLE))
 		return false;
-	more = take_errors(s);
-	more |= take_packets(s, now);
+	more = take_errors(s, now);
+	if (s->open)
+		more |= take_packets(s, now);
 	if (more && s->open)
 		s->d.ready |= MF_STREAM_READABLE;
 	return more;

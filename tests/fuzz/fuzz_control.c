@@ -61,7 +61,7 @@ static const struct mf_outbound_ops silent_ops = {
 	.stream_open = open_stream,
 	.stream_close = close_stream,
 };
-static struct mf_outbound silent = { &silent_ops, NULL };
+static struct mf_outbound silent = { .ops = &silent_ops };
 
 static void direct(void *ctx, struct mf_control_direct *out)
 {

@@ -43,7 +43,7 @@ static const struct mf_outbound_ops silent_ops = {
 	.stream_open = open_silently,
 	.stream_close = close_silently,
 };
-static struct mf_outbound silent = { &silent_ops, NULL };
+static struct mf_outbound silent = { .ops = &silent_ops };
 
 /* ---- The program around the engine ---------------------------------------------------------------- */
 
@@ -105,7 +105,7 @@ static int open_mirror(void **state)
 {
 	(void)state;
 	memset(&mirror, 0, sizeof(mirror));
-	mirror.out = (struct mf_outbound){ &mirror_ops, &mirror };
+	mirror.out = (struct mf_outbound){ .ops = &mirror_ops, .ctx = &mirror };
 	open_with(&mirror.out);
 	return 0;
 }

@@ -526,6 +526,50 @@ static void test_datagrams_closed_by_hand(void **state)
 	close_lab(&l);
 }
 
+/* ---- The VPN goes ---------------------------------------------------------------------------------- */
+
+/* A profile without it. */
+static void forget_vpn(struct lab *l)
+{
+	static const char text[] = "version: 1\n"
+				   "tunnel: { name: tun0, address: [10.9.0.1/24] }\n"
+				   "app_routing: { routes: [{ cidr: 0.0.0.0/0, to: direct }] }\n";
+	struct testnet_options o = { 0 };
+	struct mf_config_errors errs = { 0 };
+	struct mf_config *cfg;
+
+	assert_int_equal(mf_config_parse(text, sizeof(text) - 1, "none.yaml", 0, &cfg, &errs), MF_OK);
+	o.config[0] = cfg;
+	assert_int_equal(testnet_apply(&l->net, 0, &o, NULL, NULL), MF_OK);
+	mf_config_free(cfg);
+	netapps_settle(&l->server);
+}
+
+static void test_vpn_removed(void **state)
+{
+	struct testnet_options o = { .n_workers = 1, .seed = 13 };
+	struct mf_session_facts f;
+	struct lab l;
+
+	(void)state;
+	open_lab(&l, &o);
+	assert_int_equal(dial(&l, "10.9.0.2:853"), MF_OK);
+	assert_int_equal(open_port(&l, "10.9.0.2:53"), MF_OK);
+	run(&l, 1200);
+	assert_true(l.u.heard & MF_STREAM_OPENED);
+	assert_int_equal(testnet_apply(&l.net, 0, &o, NULL, NULL), MF_OK);
+	run(&l, 50);
+	assert_int_equal(own_sessions(&l, &f), 2);
+	assert_false((l.u.heard | l.port.heard) & MF_STREAM_FAILED);
+	forget_vpn(&l);
+	assert_int_equal(own_sessions(&l, &f), 0);
+	assert_true(l.u.heard & MF_STREAM_FAILED);
+	assert_true(l.port.heard & MF_STREAM_FAILED);
+	l.u.st.out->ops->stream_close(&l.u.st, true);
+	close_port(&l);
+	close_lab(&l);
+}
+
 /* ---- For others -------------------------------------------------------------------------------------- */
 
 /* What carries an app's session is not shown and counted a second time. */
@@ -578,6 +622,7 @@ int main(void)
 		cmocka_unit_test(test_datagram_queue),
 		cmocka_unit_test(test_datagram_error),
 		cmocka_unit_test(test_datagrams_closed_by_hand),
+		cmocka_unit_test(test_vpn_removed),
 		cmocka_unit_test(test_inner),
 	};
 

@@ -20,7 +20,7 @@ static int open_mirror(void **state)
 {
 	(void)state;
 	memset(&mirror, 0, sizeof(mirror));
-	mirror.out = (struct mf_outbound){ &mirror_ops, &mirror };
+	mirror.out = (struct mf_outbound){ .ops = &mirror_ops, .ctx = &mirror };
 	stream = (struct mf_stream){ .out = &mirror.out, .wake = wake };
 	woken = 0;
 	return 0;

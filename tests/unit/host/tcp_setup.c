@@ -93,6 +93,7 @@ static const struct outcome outcomes[] = {
 	{ MF_STREAM_E_NO_DEVICE, false, 3, 0, 1, 0, COUNTER(tcp_unreachable) },
 	{ MF_STREAM_E_NO_RESOURCES, true, 0, 0, 0, 0, COUNTER(tcp_refused) },
 	{ MF_STREAM_E_UNSUPPORTED, true, 0, 0, 0, 0, COUNTER(tcp_refused) },
+	{ MF_STREAM_E_PROXY, true, 0, 0, 0, 0, COUNTER(tcp_refused) },
 	{ MF_STREAM_E_OTHER, true, 0, 0, 0, 0, COUNTER(tcp_refused) },
 };
 static_assert(MF_ARRAY_LEN(outcomes) == MF_STREAM_ERROR_COUNT - 1, "all but NONE");

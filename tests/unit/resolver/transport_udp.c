@@ -411,6 +411,39 @@ static void other_icmp_does_not(void **state)
 	lab_close();
 }
 
+/* A proxy that carries no datagrams says so: over TCP, at once, and for a while without trying. A firewall on
+ * the way that says the same is an error. */
+static void forbidden_goes_to_tcp(void **state)
+{
+	struct fakedns_server *s = begin(false);
+	struct mf_dgram_error e = { .remote = s->addr, .type = 3, .code = 13 };
+	uint32_t n_udp;
+
+	(void)state;
+	s->twist = FAKEDNS_SILENT;
+	lab_ask(0, 0);
+	lab_settle();
+	fakedgram_error(lab.far.dgrams.last, &e);
+	lab_advance(50 * MF_MSEC);
+	lab_answered(0, 0);
+	assert_int_equal(s->n_tcp, 1);
+	n_udp = s->n_udp;
+	lab_advance(59 * MF_SEC);
+	lab_ask(1, 0);
+	lab_advance(50 * MF_MSEC);
+	lab_answered(1, 0);
+	assert_int_equal(s->n_udp, n_udp);
+	lab_advance(MF_SEC);
+	lab_ask(2, 0);
+	lab_settle();
+	assert_int_equal(s->n_udp, n_udp + 1);
+	e.offender = s->addr.addr;
+	fakedgram_error(lab.far.dgrams.last, &e);
+	lab_settle();
+	lab_failed(2, MF_TRANSPORT_UNREACHABLE);
+	lab_close();
+}
+
 static void failing_socket_ends_it(void **state)
 {
 	struct fakedns_server *s = begin(false);
@@ -683,6 +716,7 @@ int main(void)
 		cmocka_unit_test(guessing_ends_in_tcp),
 		cmocka_unit_test(icmp_ends_it),
 		cmocka_unit_test(other_icmp_does_not),
+		cmocka_unit_test(forbidden_goes_to_tcp),
 		cmocka_unit_test(failing_socket_ends_it),
 		cmocka_unit_test(no_way),
 		cmocka_unit_test(busy_is_no_error),
