@@ -57,6 +57,8 @@
 	X(OUTBOUND_DOWN, "the interface cannot carry sessions now")                           \
 	X(OUTBOUND_BUSY, "the far side takes no more datagrams now")                          \
 	X(OUTBOUND_REFUSED, "the operating system refused the datagram")                      \
+	X(PROXY_QUEUE_FULL, "too many datagrams wait for a way to the proxy")                 \
+	X(PROXY_LENGTH, "of a length that the protocol of the proxy cannot carry")            \
 	X(ICMP_UNMATCHED, "ICMP message that matches no session")                             \
 	X(FRAGMENT_OVERLAP, "fragments that overlap (RFC 5722)")                              \
 	X(FRAGMENT_INVALID, "a fragment of impossible length or place")                       \
