@@ -45,13 +45,15 @@ static void print_check_json(const char *path, const struct mf_config *cfg,
 
 static void print_summary(const struct mf_config *cfg, const char *path)
 {
+	/* As written; without app routing the allowed IPs are the routes. */
+	uint32_t routes = cfg->app_routing.enabled ? cfg->app_routing.n_routes : cfg->n_rules;
 	uint32_t peers = 0;
 
 	for (uint32_t i = 0; i < cfg->n_interfaces; i++)
 		peers += cfg->interfaces[i].n_peers;
 	printf("%s: good: tunnel %s, %u interface%s, %u peer%s, %u route%s\n", path,
 	       cfg->tunnel.name, cfg->n_interfaces, cfg->n_interfaces == 1 ? "" : "s", peers,
-	       peers == 1 ? "" : "s", cfg->n_rules, cfg->n_rules == 1 ? "" : "s");
+	       peers == 1 ? "" : "s", routes, routes == 1 ? "" : "s");
 }
 
 int cli_check(const struct cli_args *a)

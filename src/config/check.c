@@ -2,7 +2,8 @@
  *
  * check - what only shows when the whole profile is there: keys from files, names that must differ,
  * names that must exist. Every complaint is an error; a profile that passes can be run. Here are the
- * tunnel and the interfaces; check_sets.c, check_routes.c and check_dns.c have the rest.
+ * tunnel and the interfaces, as far as they are VPNs; check_proxy.c, check_cipher.c and check_via.c have
+ * proxies, check_sets.c, check_routes.c and check_dns.c the rest.
  */
 #include "config/errors.h"
 #include "config/file.h"
@@ -208,6 +209,10 @@ static void check_interface(struct mf_loader *l, uint32_t index)
 	check_mark(l, i);
 	check_mtu(l, &i->src, i->mtu, &i->addresses);
 	check_addresses(l, &i->addresses);
+	if (mf_config_is_proxy(i->type))
+		mf_load_check_proxy(l, i);
+	if (i->type != MF_CONFIG_WIREGUARD)
+		return;
 	check_private_key(l, i);
 	for (uint32_t p = 0; p < i->n_peers; p++)
 		check_peer(l, i, p);
@@ -234,6 +239,7 @@ void mf_load_check(struct mf_loader *l)
 	check_addresses(l, &cfg->tunnel.addresses);
 	for (uint32_t i = 0; i < cfg->n_interfaces; i++)
 		check_interface(l, i);
+	mf_load_check_via(l);
 	mf_load_check_sets(l);
 	mf_load_check_routes(l);
 	mf_load_check_dns(l);

@@ -117,7 +117,8 @@ static void refuse_shared(struct mf_loader *l, const struct mf_file *f)
 		return;
 	mf_config_error(
 		l->errs, l->secret,
-		"there is a key in this profile, but others can read or change it (mode %04o); "
+		"there is a key or a password in this profile, but others can read or change it "
+		"(mode %04o); "
 		"run: chmod 600 %s",
 		f->mode, l->cfg->path);
 	l->err = MF_E_PERMISSION;
@@ -166,6 +167,14 @@ void mf_config_free(struct mf_config *cfg)
 {
 	if (cfg)
 		mf_config_arena_free(cfg->arena);
+}
+
+bool mf_config_has_proxies(const struct mf_config *cfg)
+{
+	for (uint32_t i = 0; i < cfg->n_interfaces; i++)
+		if (mf_config_is_proxy(cfg->interfaces[i].type))
+			return true;
+	return false;
 }
 
 const struct mf_config_interface *mf_config_find_interface(const struct mf_config *cfg,

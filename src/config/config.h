@@ -86,7 +86,71 @@ struct mf_config_peer {
 	uint16_t persistent_keepalive;         /* seconds; 0 = off */
 };
 
-enum mf_config_type { MF_CONFIG_WIREGUARD = 1 };
+enum mf_config_type {
+	MF_CONFIG_WIREGUARD = 1,
+	MF_CONFIG_SHADOWSOCKS, /* from here on: proxies */
+	MF_CONFIG_VMESS,
+	MF_CONFIG_VLESS,
+	MF_CONFIG_TROJAN,
+	MF_CONFIG_SOCKS5,
+	MF_CONFIG_HTTP,
+	MF_CONFIG_TYPES
+};
+static inline bool mf_config_is_proxy(enum mf_config_type t)
+{
+	return t >= MF_CONFIG_SHADOWSOCKS;
+}
+
+/* TLS to a proxy. */
+struct mf_config_tls {
+	struct mf_config_src src;
+	bool enabled;            /* the section is there (trojan: in any case) */
+	const char *server_name; /* NULL: websocket.host, else the name in `server`, else its address */
+	const char **alpn;       /* as written */
+	uint32_t n_alpn;         /* 0: none is offered; websocket: http/1.1 */
+	const char *ca_file, *ca_path; /* as written, and to be opened; NULL: the system's */
+	struct mf_span ca_pem;         /* what is in it */
+	const char *pin_sha256; /* as written: 32 bytes in base64 or hexadecimal; NULL: none */
+	uint8_t pin[32];
+	bool insecure;
+	bool session_resumption;
+};
+
+/* The value is secret. */
+struct mf_config_header {
+	const char *name, *value;
+};
+
+/* A WebSocket to a proxy. */
+struct mf_config_websocket {
+	struct mf_config_src src;
+	bool enabled;          /* the section is there */
+	const char *path;      /* "/" if it is left out */
+	const char *host;      /* NULL: tls.server_name, else the host in `server` */
+	const char *host_name; /* of `host`: without port and brackets */
+	struct mf_config_header *headers;
+	uint32_t n_headers;
+	uint32_t early_data;           /* bytes; 0: none */
+	const char *early_data_header; /* "": behind the path */
+};
+
+/* simple-obfs, for shadowsocks. */
+enum mf_config_obfs_mode { MF_CONFIG_OBFS_HTTP, MF_CONFIG_OBFS_TLS };
+struct mf_config_obfs {
+	struct mf_config_src src;
+	bool enabled;     /* the section is there */
+	uint8_t mode;     /* enum mf_config_obfs_mode */
+	const char *host; /* NULL: the host in `server` */
+	const char *path; /* NULL: "/" */
+};
+
+/* What becomes of UDP that is routed to a proxy. */
+enum mf_config_udp {
+	MF_CONFIG_UDP_PROXY,
+	MF_CONFIG_UDP_DIRECT,
+	MF_CONFIG_UDP_DROP,
+	MF_CONFIG_UDP_REJECT,
+};
 
 struct mf_config_interface {
 	struct mf_config_src src;
@@ -102,6 +166,24 @@ struct mf_config_interface {
 	uint32_t fwmark;                     /* 0 = the mark of auto_route, if that is on */
 	struct mf_config_peer *peers;
 	uint32_t n_peers;
+	/* Proxies. What is secret is never printed without mf_config_print's with_secrets. */
+	struct mf_config_host server;
+	const char *via; /* as written: an interface or `direct`; NULL: direct */
+	bool via_interface;
+	uint32_t via_index; /* index into interfaces[], valid with via_interface */
+	uint8_t udp;        /* enum mf_config_udp; http: never MF_CONFIG_UDP_PROXY */
+	uint32_t connect_timeout_ms, first_byte_timeout_ms; /* the latter 0: off */
+	const char *method;                                 /* shadowsocks */
+	const char *username;                               /* socks5, http; NULL: none */
+	const char *password; /* shadowsocks, trojan, socks5, http; from the file, too; NULL: none. Secret */
+	const char *password_file;                 /* path as written, NULL if inline or none */
+	const char *uuid;                          /* vmess, vless. Secret */
+	const char *security;                      /* vmess */
+	bool global_padding, authenticated_length; /* vmess */
+	bool cleartext;                            /* vless: no TLS is on purpose */
+	struct mf_config_tls tls;
+	struct mf_config_websocket websocket;
+	struct mf_config_obfs obfs;
 };
 
 /* Where a set that somebody publishes comes from, and how often. */
@@ -362,7 +444,8 @@ MF_MUST_CHECK mf_err mf_config_parse(const char *text, size_t n, const char *nam
 void mf_config_free(struct mf_config *cfg);
 
 /* The canonical text, with every value written out; parses back to an equal configuration. Without
- * `with_secrets` inline keys are replaced by "(hidden)", which does not parse. */
+ * `with_secrets` inline keys and passwords are replaced by MF_CONFIG_HIDDEN, which does not parse. */
+#define MF_CONFIG_HIDDEN "(hidden)"
 void mf_config_print(const struct mf_config *cfg, struct mf_text *out, bool with_secrets);
 
 /* "file:line:col: error: text", one a line; and an array of {file, line, col, message}. */
@@ -370,6 +453,7 @@ void mf_config_errors_print(const struct mf_config_errors *errs, struct mf_text 
 void mf_config_errors_json(const struct mf_config_errors *errs, struct mf_json *j);
 void mf_config_errors_free(struct mf_config_errors *errs);
 
+bool mf_config_has_proxies(const struct mf_config *cfg);
 /* Finds an interface by name, or NULL. */
 const struct mf_config_interface *mf_config_find_interface(const struct mf_config *cfg,
 							   const char *name);

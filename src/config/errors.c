@@ -4,6 +4,8 @@
  */
 #include "config/errors.h"
 
+#include "config/value.h"
+
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -141,13 +143,17 @@ void mf_config_errors_free(struct mf_config_errors *errs)
 const char *mf_config_quote(const char *s, char out[MF_CONFIG_QUOTE_LEN])
 {
 	enum { SHOWN = 64 };
-	size_t n = 0, i = 0;
+	size_t n = 0, i = 0, len;
 
 	out[n++] = '"';
-	for (; s[i] && i < SHOWN; i++) {
-		unsigned char c = (unsigned char)s[i];
+	for (; s[i]; i += len) {
+		size_t shown = s[i] != '"' ? mf_value_shown(s + i, strnlen(s + i, 4)) : 0;
 
-		out[n++] = c < 0x20 || c >= 0x7f || c == '"' ? '?' : (char)c;
+		len = mf_max(shown, 1);
+		if (i + len > SHOWN)
+			break;
+		memcpy(out + n, shown ? s + i : "?", len);
+		n += len;
 	}
 	out[n++] = '"';
 	if (s[i]) {
@@ -156,6 +162,13 @@ const char *mf_config_quote(const char *s, char out[MF_CONFIG_QUOTE_LEN])
 	}
 	out[n] = '\0';
 	return out;
+}
+
+const char *mf_config_behind_user(const char *text)
+{
+	const char *at = strrchr(text, '@');
+
+	return at ? at + 1 : text;
 }
 
 /* Edits (insert, delete, replace, swap neighbours) that make one word of the other. */

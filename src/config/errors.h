@@ -16,6 +16,8 @@ void mf_config_errors_sort(struct mf_config_errors *errs, const char *first);
 /* User text for a message: shortened, and nothing in it that a terminal would obey. Returns `out`. */
 enum { MF_CONFIG_QUOTE_LEN = 84 };
 const char *mf_config_quote(const char *s, char out[MF_CONFIG_QUOTE_LEN]);
+/* What may be shown of a text that should be a host: not what stands before an @, which may be a password. */
+const char *mf_config_behind_user(const char *text);
 
 /* Keeps the name most like `word` of those it is shown; call it with each known name in turn. */
 struct mf_config_nearest {

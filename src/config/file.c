@@ -96,20 +96,29 @@ static bool is_blank(char c)
 	return c == ' ' || c == '\t' || c == '\r' || c == '\n';
 }
 
+/* A small file that only its owner may touch. */
+static mf_err read_secret(const char *path, struct mf_config_arena *arena, struct mf_file *out,
+			  struct mf_errbuf *why)
+{
+	enum { LONGEST = 4096 };
+	mf_err err = mf_file_read(path, LONGEST, arena, out, why);
+
+	if (!err && mf_file_is_shared(out))
+		return mf_fail(why, MF_E_PERMISSION,
+			       "others can read or change %s (mode %04o); run: chmod 600 %s", path,
+			       out->mode, path);
+	return err;
+}
+
 mf_err mf_file_read_key(const char *path, struct mf_config_arena *arena, struct mf_key *out,
 			struct mf_errbuf *why)
 {
-	enum { LONGEST = 4096 };
 	struct mf_file f;
 	const char *p, *end;
-	mf_err err = mf_file_read(path, LONGEST, arena, &f, why);
+	mf_err err = read_secret(path, arena, &f, why);
 
 	if (err)
 		return err;
-	if (mf_file_is_shared(&f))
-		return mf_fail(why, MF_E_PERMISSION,
-			       "others can read or change %s (mode %04o); run: chmod 600 %s", path,
-			       f.mode, path);
 	p = f.text;
 	end = f.text + f.n;
 	while (p < end && is_blank(*p))
@@ -120,6 +129,27 @@ mf_err mf_file_read_key(const char *path, struct mf_config_arena *arena, struct 
 		return mf_fail(why, MF_E_MALFORMED,
 			       "%s does not hold a key: 44 characters of base64 are expected", path);
 	return MF_OK;
+}
+
+mf_err mf_file_read_password(const char *path, struct mf_config_arena *arena, const char **out,
+			     struct mf_errbuf *why)
+{
+	struct mf_file f;
+	mf_err err = read_secret(path, arena, &f, why);
+	size_t n;
+
+	if (err)
+		return err;
+	n = f.n;
+	if (n && f.text[n - 1] == '\n')
+		n--;
+	if (n && f.text[n - 1] == '\r')
+		n--;
+	if (!n || memchr(f.text, '\n', n) || memchr(f.text, '\0', n))
+		return mf_fail(why, MF_E_MALFORMED,
+			       "%s does not hold a password: one line of text is expected", path);
+	*out = mf_config_arena_text(arena, f.text, n);
+	return *out ? MF_OK : mf_fail(why, MF_E_NO_MEMORY, "not enough memory to read %s", path);
 }
 
 /* Room for one more; the arena takes nothing back, so it doubles. */

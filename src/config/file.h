@@ -29,6 +29,11 @@ bool mf_file_is_shared(const struct mf_file *f);
 MF_MUST_CHECK mf_err mf_file_read_key(const char *path, struct mf_config_arena *arena,
 				      struct mf_key *out, struct mf_errbuf *why);
 
+/* A password in a file of its own: its only line, as it stands. Errors as mf_file_read, and
+ * MF_E_PERMISSION (shared), MF_E_MALFORMED. */
+MF_MUST_CHECK mf_err mf_file_read_password(const char *path, struct mf_config_arena *arena,
+					   const char **out, struct mf_errbuf *why);
+
 /* What a list of prefixes is read into. */
 struct mf_file_prefixes {
 	struct mf_config_arena *arena;

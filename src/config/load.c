@@ -64,6 +64,19 @@ void mf_load_not_of_form(struct mf_loader *l, const struct mf_field *f, const st
 			mf_field_form(f, form), mf_config_quote(node->text, quoted), hint);
 }
 
+bool mf_load_is_hidden(struct mf_loader *l, struct mf_config_pos pos, const char *key,
+		       const char *text)
+{
+	if (strcmp(text, MF_CONFIG_HIDDEN) != 0)
+		return false;
+	mf_config_error(l->errs, pos,
+			"`%s`: " MF_CONFIG_HIDDEN
+			" is what is printed instead of it; write what it "
+			"really is",
+			key);
+	return true;
+}
+
 static void set_bool(struct mf_loader *l, const struct mf_field *f, const struct mf_yaml *node,
 		     void *section)
 {
@@ -81,7 +94,9 @@ static void store(const struct mf_field *f, void *section, uint64_t n)
 {
 	void *p = mf_load_at(section, f->at);
 
-	if (f->size == sizeof(uint16_t))
+	if (f->size == sizeof(uint8_t))
+		*(uint8_t *)p = (uint8_t)n;
+	else if (f->size == sizeof(uint16_t))
 		*(uint16_t *)p = (uint16_t)n;
 	else if (f->size == sizeof(uint32_t))
 		*(uint32_t *)p = (uint32_t)n;
@@ -135,7 +150,7 @@ static void set_word(struct mf_loader *l, const struct mf_field *f, const struct
 
 	if (!text)
 		return;
-	for (uint64_t i = 0; f->words[i]; i++)
+	for (uint64_t i = f->min; f->words[i]; i++)
 		if (!strcmp(text, f->words[i])) {
 			store(f, section, i);
 			return;
@@ -169,12 +184,23 @@ static void set_url(struct mf_loader *l, const struct mf_field *f, const struct 
 		*(const char **)mf_load_at(section, f->at) = text;
 }
 
-static void set_interface_type(struct mf_loader *l, const struct mf_field *f,
-			       const struct mf_yaml *node, void *section)
+/* What was written is not repeated. */
+static void set_secret(struct mf_loader *l, const struct mf_field *f, const struct mf_yaml *node,
+		       void *section)
 {
-	/* load_interfaces has already looked at the word */
-	if (mf_load_scalar(l, f, node))
-		*(enum mf_config_type *)mf_load_at(section, f->at) = MF_CONFIG_WIREGUARD;
+	const char *text = mf_load_scalar(l, f, node);
+
+	if (!l->secret.line)
+		l->secret = node->pos;
+	if (!text)
+		return;
+	if (mf_load_is_hidden(l, node->pos, f->key, text))
+		return;
+	if (!*text)
+		mf_config_error(l->errs, node->pos, "`%s` is empty; give one or leave the key out",
+				f->key);
+	else
+		*(const char **)mf_load_at(section, f->at) = text;
 }
 
 static void set_key(struct mf_loader *l, const struct mf_field *f, const struct mf_yaml *node,
@@ -216,7 +242,7 @@ static void set_host(struct mf_loader *l, const struct mf_field *f, const struct
 	bad = mf_value_host(text, l->arena, &host);
 	if (bad)
 		mf_config_error(l->errs, node->pos, "`%s` must be host:port, got %s: %s", f->key,
-				mf_config_quote(text, quoted), bad);
+				mf_config_quote(mf_config_behind_user(text), quoted), bad);
 	else
 		*(struct mf_config_host *)mf_load_at(section, f->at) = host;
 }
@@ -228,6 +254,51 @@ static void set_map(struct mf_loader *l, const struct mf_field *f, const struct 
 		mf_load_section(l, f->sub, node, mf_load_at(section, f->at));
 	else if (node->type != MF_YAML_BAD)
 		mf_config_error(l->errs, node->pos, "`%s` must be a section: a map of keys", f->key);
+	if (f->at_given)
+		*(bool *)mf_load_at(section, f->at + f->at_given) = true;
+}
+
+/* Which word of a list that ends with NULL; 0: none. */
+static unsigned word_index(const char *const *words, const char *text)
+{
+	for (unsigned i = 1; words[i]; i++)
+		if (!strcmp(text, words[i]))
+			return i;
+	return 0;
+}
+
+/* By which type the keys of a section are chosen; 0: by none, or it is missing or wrong. */
+static unsigned type_of(const struct mf_schema *s, const struct mf_yaml *node)
+{
+	const struct mf_yaml *type = s->type_at ? mf_yaml_get(node, "type") : NULL;
+
+	return type && type->type == MF_YAML_SCALAR ? word_index(mf_schema_types, type->text) : 0;
+}
+
+static void unknown_type(struct mf_loader *l, const struct mf_yaml *type)
+{
+	struct mf_config_nearest near = { .word = type->text };
+	char quoted[MF_CONFIG_QUOTE_LEN], hint[MF_CONFIG_HINT_LEN];
+	struct mf_text known = { 0 };
+
+	for (const char *const *t = mf_schema_later_types; *t; t++)
+		if (!strcmp(type->text, *t)) {
+			mf_config_error(
+				l->errs, type->pos,
+				"interfaces of type %s are not supported yet by this version",
+				mf_config_quote(type->text, quoted));
+			return;
+		}
+	for (const char *const *t = mf_schema_types + 1; *t; t++) {
+		mf_config_nearest_try(&near, *t);
+		mf_text_printf(&known, "%s`%s`", known.len ? ", " : "", *t);
+	}
+	mf_config_error(l->errs, type->pos, "unknown interface type %s%s%s",
+			mf_config_quote(type->text, quoted), near.name ? "" : "; this version has ",
+			near.name ? mf_config_nearest_hint(&near, hint)
+			: known.s ? known.s
+				  : "");
+	mf_text_free(&known);
 }
 
 /* A type that this version lacks: says so and returns false, and the rest of that interface is not
@@ -235,28 +306,12 @@ static void set_map(struct mf_loader *l, const struct mf_field *f, const struct 
 static bool type_is_here(struct mf_loader *l, const struct mf_yaml *item)
 {
 	const struct mf_yaml *type = mf_yaml_get(item, "type"), *name = mf_yaml_get(item, "name");
-	struct mf_config_nearest near = { 0 };
-	char quoted[MF_CONFIG_QUOTE_LEN], hint[MF_CONFIG_HINT_LEN];
 	struct mf_later_interface *later;
-	bool known = false;
 
-	if (!type || type->type != MF_YAML_SCALAR || !*type->text || !strcmp(type->text, "wireguard"))
+	if (!type || type->type != MF_YAML_SCALAR || !*type->text ||
+	    word_index(mf_schema_types, type->text))
 		return true;
-	near.word = type->text;
-	mf_config_nearest_try(&near, "wireguard");
-	for (const char *const *t = mf_schema_later_types; *t; t++)
-		known = known || !strcmp(type->text, *t);
-	if (known)
-		mf_config_error(
-			l->errs, type->pos,
-			"interfaces of type %s are not supported yet by this version; it has "
-			"`wireguard`",
-			mf_config_quote(type->text, quoted));
-	else
-		mf_config_error(l->errs, type->pos, "unknown interface type %s%s",
-				mf_config_quote(type->text, quoted),
-				near.name ? mf_config_nearest_hint(&near, hint)
-					  : "; this version has `wireguard`");
+	unknown_type(l, type);
 	later = mf_config_arena_alloc(l->arena, sizeof(*later));
 	if (later && name && name->type == MF_YAML_SCALAR) {
 		*later = (struct mf_later_interface){ .name = name->text, .next = l->later };
@@ -285,10 +340,19 @@ bool mf_load_too_many(struct mf_loader *l, const struct mf_field *f, const struc
 	return true;
 }
 
+bool mf_load_names(struct mf_loader *l, const struct mf_field *f, const struct mf_yaml *node,
+		   const char *of)
+{
+	if (node->type == MF_YAML_MAP)
+		return node->n && !mf_load_too_many(l, f, node);
+	if (node->type != MF_YAML_BAD)
+		mf_config_error(l->errs, node->pos, "`%s` must be a map of names to %s", f->key, of);
+	return false;
+}
+
 static void set_maps(struct mf_loader *l, const struct mf_field *f, const struct mf_yaml *node,
 		     void *section)
 {
-	bool interfaces = !strcmp(f->key, "interfaces");
 	uint32_t n = 0;
 	char *v;
 
@@ -303,7 +367,7 @@ static void set_maps(struct mf_loader *l, const struct mf_field *f, const struct
 		if (item->type == MF_YAML_SCALAR || item->type == MF_YAML_LIST)
 			mf_config_error(l->errs, item->pos,
 					"each of `%s` must be a section: a map of keys", f->key);
-		if (item->type != MF_YAML_MAP || (interfaces && !type_is_here(l, item)))
+		if (item->type != MF_YAML_MAP || (f->sub->type_at && !type_is_here(l, item)))
 			continue;
 		mf_load_section(l, f->sub, item, v + n++ * f->sub->size);
 	}
@@ -318,13 +382,7 @@ static void set_named_maps(struct mf_loader *l, const struct mf_field *f,
 	uint32_t n = 0;
 	char *v;
 
-	if (node->type != MF_YAML_MAP) {
-		if (node->type != MF_YAML_BAD)
-			mf_config_error(l->errs, node->pos,
-					"`%s` must be a map of names to sections", f->key);
-		return;
-	}
-	if (mf_load_too_many(l, f, node))
+	if (!mf_load_names(l, f, node, "sections"))
 		return;
 	v = mf_config_arena_alloc(l->arena, node->n * f->sub->size);
 	if (!v)
@@ -362,31 +420,73 @@ static void set_later(struct mf_loader *l, const struct mf_field *f, const struc
 }
 
 static mf_setter *const setters[] = {
-	[MF_FIELD_BOOL] = set_bool,           [MF_FIELD_NUMBER] = set_number,
-	[MF_FIELD_BYTES] = set_number,        [MF_FIELD_NAME] = set_text,
-	[MF_FIELD_TEXT] = set_text,           [MF_FIELD_INTERFACE] = set_interface_type,
-	[MF_FIELD_PUBLIC_KEY] = set_key,      [MF_FIELD_SECRET_KEY] = set_key,
-	[MF_FIELD_FILE] = set_text,           [MF_FIELD_FILES] = mf_set_files,
-	[MF_FIELD_PREFIX] = set_prefix,       [MF_FIELD_PREFIXES] = mf_set_prefixes,
-	[MF_FIELD_ALLOWED] = mf_set_prefixes, [MF_FIELD_ADDRESSES] = mf_set_prefixes,
-	[MF_FIELD_HOST] = set_host,           [MF_FIELD_MAP] = set_map,
-	[MF_FIELD_MAPS] = set_maps,           [MF_FIELD_NAMED_MAPS] = set_named_maps,
-	[MF_FIELD_SECONDS] = set_number,      [MF_FIELD_MILLISECONDS] = set_number,
-	[MF_FIELD_WORD] = set_word,           [MF_FIELD_URL] = set_url,
-	[MF_FIELD_DOMAINS] = mf_set_domains,  [MF_FIELD_HOSTNAMES] = mf_set_hostnames,
-	[MF_FIELD_PORTS] = mf_set_ports,      [MF_FIELD_IPS] = mf_set_ips,
-	[MF_FIELD_LISTEN] = mf_set_listen,    [MF_FIELD_HOSTS] = mf_set_hosts,
-	[MF_FIELD_SERVER] = set_text,         [MF_FIELD_SERVERS] = mf_set_servers,
+	[MF_FIELD_BOOL] = set_bool,
+	[MF_FIELD_NUMBER] = set_number,
+	[MF_FIELD_BYTES] = set_number,
+	[MF_FIELD_NAME] = set_text,
+	[MF_FIELD_TEXT] = set_text,
+	[MF_FIELD_SECRET] = set_secret,
+	[MF_FIELD_PUBLIC_KEY] = set_key,
+	[MF_FIELD_SECRET_KEY] = set_key,
+	[MF_FIELD_FILE] = set_text,
+	[MF_FIELD_FILES] = mf_set_files,
+	[MF_FIELD_PREFIX] = set_prefix,
+	[MF_FIELD_PREFIXES] = mf_set_prefixes,
+	[MF_FIELD_ALLOWED] = mf_set_prefixes,
+	[MF_FIELD_ADDRESSES] = mf_set_prefixes,
+	[MF_FIELD_HOST] = set_host,
+	[MF_FIELD_MAP] = set_map,
+	[MF_FIELD_MAPS] = set_maps,
+	[MF_FIELD_NAMED_MAPS] = set_named_maps,
+	[MF_FIELD_SECONDS] = set_number,
+	[MF_FIELD_MILLISECONDS] = set_number,
+	[MF_FIELD_WORD] = set_word,
+	[MF_FIELD_URL] = set_url,
+	[MF_FIELD_DOMAINS] = mf_set_domains,
+	[MF_FIELD_HOSTNAMES] = mf_set_hostnames,
+	[MF_FIELD_PORTS] = mf_set_ports,
+	[MF_FIELD_IPS] = mf_set_ips,
+	[MF_FIELD_LISTEN] = mf_set_listen,
+	[MF_FIELD_HOSTS] = mf_set_hosts,
+	[MF_FIELD_SERVER] = set_text,
+	[MF_FIELD_SERVERS] = mf_set_servers,
+	[MF_FIELD_PROTOCOLS] = mf_set_protocols,
+	[MF_FIELD_HEADERS] = mf_set_headers,
 	[MF_FIELD_LATER] = set_later,
 };
 
-static void unknown_key(struct mf_loader *l, const struct mf_schema *s, const struct mf_yaml *node)
+/* A key that other types have. */
+static void foreign_key(struct mf_loader *l, const struct mf_schema *s, const struct mf_field *f,
+			const struct mf_yaml *node, unsigned type)
 {
+	const struct mf_field *own = NULL;
+	struct mf_text types = { 0 };
+
+	for (size_t i = 0; f->role && i < s->n_fields && !own; i++)
+		if (s->fields[i].role && !strcmp(s->fields[i].role, f->role) &&
+		    mf_field_is_of(&s->fields[i], type))
+			own = &s->fields[i];
+	mf_field_print_types(f, &types);
+	mf_config_error(l->errs, node->key_pos, "`%s` belongs to %s; %s has %s%s%s", f->key,
+			types.s ? types.s : "", mf_schema_types[type], own ? "`" : "no such key",
+			own ? own->key : "", own ? "`" : "");
+	mf_text_free(&types);
+}
+
+static void unknown_key(struct mf_loader *l, const struct mf_schema *s, const struct mf_yaml *node,
+			unsigned type)
+{
+	const struct mf_field *others = mf_schema_find(s, node->key, 0);
 	struct mf_config_nearest near = { .word = node->key };
 	char quoted[MF_CONFIG_QUOTE_LEN], hint[MF_CONFIG_HINT_LEN];
 
+	if (others) {
+		foreign_key(l, s, others, node, type);
+		return;
+	}
 	for (size_t i = 0; i < s->n_fields; i++)
-		mf_config_nearest_try(&near, s->fields[i].key);
+		if (!type || mf_field_is_of(&s->fields[i], type))
+			mf_config_nearest_try(&near, s->fields[i].key);
 	mf_config_error(l->errs, node->key_pos, "unknown key %s in %s%s",
 			mf_config_quote(node->key, quoted), s->title,
 			near.name ? mf_config_nearest_hint(&near, hint)
@@ -442,21 +542,22 @@ void mf_load_section(struct mf_loader *l, const struct mf_schema *s, const struc
 		     void *section)
 {
 	struct mf_config_src *src = section;
+	unsigned type = type_of(s, node);
 
 	src->pos = node->pos;
 	src->node = node;
 	for (const struct mf_yaml *e = node->first; e; e = e->next) {
-		const struct mf_field *f = mf_schema_find(s, e->key);
+		const struct mf_field *f = mf_schema_find(s, e->key, type);
 
 		if (e->type == MF_YAML_BAD)
 			continue;
 		if (!f)
-			unknown_key(l, s, e);
+			unknown_key(l, s, e, type);
 		else
 			setters[f->type](l, f, e, section);
 	}
 	for (size_t i = 0; i < s->n_fields; i++)
-		if (!mf_yaml_get(node, s->fields[i].key))
+		if (mf_field_is_of(&s->fields[i], type) && !mf_yaml_get(node, s->fields[i].key))
 			missing(l, s, &s->fields[i], section);
 	alone(l, s, node);
 	if (!node->n)

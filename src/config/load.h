@@ -41,6 +41,10 @@ struct mf_config_pos mf_load_pos(const struct mf_config_src *src, const char *ke
 /* The key is there, right or wrong. */
 bool mf_load_has(const struct mf_config_src *src, const char *key);
 
+/* True, after an error: it is what mf_config_print writes instead of secrets. */
+bool mf_load_is_hidden(struct mf_loader *l, struct mf_config_pos pos, const char *key,
+		       const char *text);
+
 /* The names of the built-in targets, which no interface may have. */
 enum { MF_LOAD_BUILT_IN = 3 };
 extern const char *const mf_load_built_in[MF_LOAD_BUILT_IN];
@@ -56,6 +60,9 @@ bool mf_load_find_target(const struct mf_config *cfg, const char *name, struct m
 bool mf_load_target(struct mf_loader *l, struct mf_config_pos pos, const char *name,
 		    struct mf_load_target *out);
 
+/* A field of a request that a profile may set. NULL, or what is wrong with its name. */
+const char *mf_load_header_name(const char *name);
+
 /* Something has been found wrong. */
 bool mf_load_failed(const struct mf_loader *l);
 
@@ -63,8 +70,11 @@ bool mf_load_failed(const struct mf_loader *l);
 void mf_load_sections(struct mf_loader *l, const struct mf_yaml *root);
 /* Keys from files, cross references, and the rules. Only adds errors. */
 void mf_load_check(struct mf_loader *l);
-/* Parts of it: sets and their files (check_sets.c), routes (check_routes.c), and the DNS server, after
+/* Parts of it: a proxy by itself (check_proxy.c, check_cipher.c), what is behind what (check_via.c), sets and their files (check_sets.c), routes (check_routes.c), and the DNS server, after
  * the routes (check_dns.c). */
+void mf_load_check_proxy(struct mf_loader *l, struct mf_config_interface *i);
+void mf_load_check_cipher(struct mf_loader *l, const struct mf_config_interface *i);
+void mf_load_check_via(struct mf_loader *l);
 void mf_load_check_sets(struct mf_loader *l);
 void mf_load_check_routes(struct mf_loader *l);
 void mf_load_check_dns(struct mf_loader *l);
@@ -73,5 +83,7 @@ void mf_load_rules(struct mf_loader *l);
 
 /* As mf_config_print with secrets, but without what says no more than the default. */
 void mf_config_print_brief(const struct mf_config *cfg, struct mf_text *out);
+/* The same, of the section `interfaces` alone. */
+void mf_config_print_interfaces(const struct mf_config *cfg, struct mf_text *out);
 
 #endif

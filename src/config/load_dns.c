@@ -37,7 +37,7 @@ static bool server_entry(struct mf_loader *l, const struct mf_field *f, const st
 			l->errs, map.url ? mf_load_pos(&map.src, "url") : item->pos,
 			"`%s`: %s is not a DNS server such as 9.9.9.9, "
 			"tls://1.1.1.1#cloudflare-dns.com or https://dns.example/dns-query: %s",
-			f->key, mf_config_quote(text, quoted), bad);
+			f->key, mf_config_quote(mf_config_behind_user(text), quoted), bad);
 		return false;
 	}
 	bad = map.n_bootstrap ? mf_server_bootstrap(s, map.bootstrap, map.n_bootstrap) : NULL;
@@ -68,7 +68,7 @@ static bool listen_entry(struct mf_loader *l, const struct mf_field *f, const st
 	listen->pos = item->pos;
 	if (bad)
 		mf_config_error(l->errs, item->pos, "`%s` must be address:port, got %s: %s", f->key,
-				mf_config_quote(text, quoted), bad);
+				mf_config_quote(mf_config_behind_user(text), quoted), bad);
 	return !bad;
 }
 
@@ -153,13 +153,7 @@ void mf_set_hosts(struct mf_loader *l, const struct mf_field *f, const struct mf
 	struct mf_config_dns_host *v;
 	uint32_t n = 0;
 
-	if (node->type != MF_YAML_MAP) {
-		if (node->type != MF_YAML_BAD)
-			mf_config_error(l->errs, node->pos,
-					"`%s` must be a map of names to addresses", f->key);
-		return;
-	}
-	if (!node->n || mf_load_too_many(l, f, node))
+	if (!mf_load_names(l, f, node, "addresses"))
 		return;
 	v = mf_config_arena_alloc(l->arena, node->n * sizeof(*v));
 	if (!v)

@@ -9,7 +9,6 @@
 static mf_err parse_listed(const struct mf_field *f, const char *text, struct mf_prefix *out,
 			   struct mf_errbuf *why)
 {
-	static const uint8_t zero[16];
 	char quoted[MF_CONFIG_QUOTE_LEN];
 
 	if (f->type == MF_FIELD_PREFIXES)
@@ -22,7 +21,7 @@ static mf_err parse_listed(const struct mf_field *f, const char *text, struct mf
 			       strchr(text, ',') ? "; several go into a list: [a, b]" : "");
 	if (f->type == MF_FIELD_ALLOWED)
 		*out = mf_prefix_mask(*out);
-	else if (!memcmp(out->addr.b, zero, sizeof(zero)))
+	else if (mf_addr_is_unspecified(&out->addr))
 		return mf_fail(why, MF_E_RANGE, "%s is not an address that a host can have",
 			       mf_config_quote(text, quoted));
 	return MF_OK;

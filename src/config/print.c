@@ -32,6 +32,8 @@ static uint64_t number(const struct mf_field *f, const void *section)
 {
 	const void *v = at(section, f->at);
 
+	if (f->size == sizeof(uint8_t))
+		return *(const uint8_t *)v;
 	if (f->size == sizeof(uint16_t))
 		return *(const uint16_t *)v;
 	if (f->size == sizeof(uint32_t))
@@ -52,11 +54,20 @@ static bool has_secret(const struct mf_field *f, const void *section)
 	return !*(const char *const *)at(section, f->at_file) && !mf_key_is_zero(at(section, f->at));
 }
 
+static bool has_text_secret(const struct mf_field *f, const void *section)
+{
+	bool in_file = f->at_file && *(const char *const *)at(section, f->at_file);
+
+	return !in_file && *(const char *const *)at(section, f->at);
+}
+
 /* A section that the profile has, or that somebody has filled without a profile. */
 static bool is_given(const struct mf_field *f, const void *section)
 {
 	const struct mf_config_src *outer = section, *inner = at(section, f->at);
 
+	if (f->at_given)
+		return *(const bool *)at(section, f->at + f->at_given);
 	return inner->node || mf_yaml_get(outer->node, f->key);
 }
 
@@ -70,6 +81,8 @@ static bool has_value(const struct mf_field *f, const void *section)
 		return f->zero || *(const char *const *)at(section, f->at);
 	case MF_FIELD_SECRET_KEY:
 		return has_secret(f, section);
+	case MF_FIELD_SECRET:
+		return has_text_secret(f, section);
 	case MF_FIELD_PREFIX:
 		return ((const struct mf_prefix *)at(section, f->at))->addr.family != MF_AF_NONE;
 	case MF_FIELD_PREFIXES:
@@ -89,6 +102,8 @@ static bool has_value(const struct mf_field *f, const void *section)
 	case MF_FIELD_LISTEN:
 	case MF_FIELD_HOSTS:
 	case MF_FIELD_SERVERS:
+	case MF_FIELD_PROTOCOLS:
+	case MF_FIELD_HEADERS:
 		return count(f, section);
 	case MF_FIELD_MAP:
 		return !f->def_text || is_given(f, section);
@@ -106,7 +121,7 @@ static void indent(struct printer *p, unsigned depth)
 
 static void print_key(struct printer *p, const struct mf_field *f, const void *section)
 {
-	char text[MF_KEY_BASE64_STRLEN] = "(hidden)";
+	char text[MF_KEY_BASE64_STRLEN] = MF_CONFIG_HIDDEN;
 
 	if (f->type == MF_FIELD_PUBLIC_KEY || p->with_secrets)
 		mf_key_to_base64(at(section, f->at), text);
@@ -175,6 +190,7 @@ static void print_item(struct printer *p, const struct mf_field *f, const void *
 	case MF_FIELD_FILES:
 	case MF_FIELD_DOMAINS:
 	case MF_FIELD_HOSTNAMES:
+	case MF_FIELD_PROTOCOLS:
 		mf_value_print_scalar(((const char *const *)list)[i], p->out);
 		break;
 	case MF_FIELD_PORTS:
@@ -251,6 +267,22 @@ static void print_hosts(struct printer *p, const struct mf_field *f, const void 
 	}
 }
 
+static void print_headers(struct printer *p, const struct mf_field *f, const void *section,
+			  unsigned depth)
+{
+	const struct mf_config_header *h =
+		*(const struct mf_config_header *const *)at(section, f->at);
+
+	mf_text_printf(p->out, "\n");
+	for (uint32_t n = count(f, section); n; n--, h++) {
+		indent(p, depth + 1);
+		mf_value_print_scalar(h->name, p->out);
+		mf_text_printf(p->out, ": ");
+		mf_value_print_scalar(p->with_secrets ? h->value : MF_CONFIG_HIDDEN, p->out);
+		mf_text_printf(p->out, "\n");
+	}
+}
+
 static void print_sections(struct printer *p, const struct mf_field *f, const void *section,
 			   unsigned depth)
 {
@@ -274,7 +306,7 @@ static void print_text(struct printer *p, const struct mf_field *f, const void *
 {
 	const char *text = *(const char *const *)at(section, f->at);
 
-	if (text)
+	if (text && *text)
 		mf_value_print_scalar(text, p->out);
 	else
 		mf_text_printf(p->out, "%s", f->zero);
@@ -294,8 +326,10 @@ static void print_scalar(struct printer *p, const struct mf_field *f, const void
 	case MF_FIELD_WORD:
 		print_number(p, f, section);
 		break;
-	case MF_FIELD_INTERFACE:
-		mf_text_printf(p->out, "wireguard");
+	case MF_FIELD_SECRET:
+		mf_value_print_scalar(p->with_secrets ? *(const char *const *)at(section, f->at)
+						      : MF_CONFIG_HIDDEN,
+				      p->out);
 		break;
 	case MF_FIELD_PUBLIC_KEY:
 	case MF_FIELD_SECRET_KEY:
@@ -336,10 +370,14 @@ static void print_field(struct printer *p, const struct mf_field *f, const void 
 	case MF_FIELD_IPS:
 	case MF_FIELD_LISTEN:
 	case MF_FIELD_SERVERS:
+	case MF_FIELD_PROTOCOLS:
 		print_list(p, f, section, depth);
 		break;
 	case MF_FIELD_HOSTS:
 		print_hosts(p, f, section, depth);
+		break;
+	case MF_FIELD_HEADERS:
+		print_headers(p, f, section, depth);
 		break;
 	default:
 		print_scalar(p, f, section);
@@ -374,9 +412,12 @@ static bool is_default(struct printer *p, const struct mf_field *f, const void *
 static bool is_printed(struct printer *p, const struct mf_schema *s, const struct mf_field *f,
 		       const void *section)
 {
-	if (!has_value(f, section) || (p->brief && is_default(p, f, section)))
+	unsigned type = s->type_at ? *(const enum mf_config_type *)at(section, s->type_at) : 0;
+
+	if ((type && !mf_field_is_of(f, type)) || !has_value(f, section) ||
+	    (p->brief && is_default(p, f, section)))
 		return false;
-	return !f->only_with || has_value(mf_schema_find(s, f->only_with), section);
+	return !f->only_with || has_value(mf_schema_find(s, f->only_with, type), section);
 }
 
 /* Behind "key:" (then each field gets its line) or behind "- " (then the first one stands there). */
@@ -411,4 +452,11 @@ void mf_config_print_brief(const struct mf_config *cfg, struct mf_text *out)
 	struct printer p = { .out = out, .with_secrets = true, .brief = true };
 
 	print_section(&p, &mf_schema_profile, cfg, 0, false);
+}
+
+void mf_config_print_interfaces(const struct mf_config *cfg, struct mf_text *out)
+{
+	struct printer p = { .out = out, .with_secrets = true, .brief = true };
+
+	print_field(&p, mf_schema_find(&mf_schema_profile, "interfaces", 0), cfg, 0);
 }

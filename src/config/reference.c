@@ -17,9 +17,9 @@ static const char intro[] =
 	"levels\n"
 	"deep.\n"
 	"\n"
-	"- A profile that holds a key, and a file that a `…_file` key names, must not be readable "
-	"or\n"
-	"  writable by others: `chmod 600`.\n"
+	"- A profile that holds a key or a password, and a file with one that a `…_file` key "
+	"names,\n"
+	"  must not be readable or writable by others: `chmod 600`.\n"
 	"- Relative paths are relative to the profile.\n"
 	"- Where a list of prefixes, addresses or paths is expected, a single value may stand "
 	"without\n"
@@ -29,7 +29,9 @@ static const char intro[] =
 	"or\n"
 	"  `d`; a number alone is seconds.\n"
 	"- A complete example: [examples/profile.yaml](examples/profile.yaml). A profile from a\n"
-	"  `wg-quick` file: `mintflow import wireguard FILE`.\n";
+	"  `wg-quick` file: `mintflow import wireguard FILE`. Interfaces from links that people "
+	"share:\n"
+	"  `mintflow import link LINK`, `mintflow import subscription FILE`.\n";
 
 static void default_of(const struct mf_field *f, struct mf_text *out)
 {
@@ -53,7 +55,13 @@ static void row(const struct mf_field *f, struct mf_text *out)
 
 	mf_text_printf(out, "| `%s` | %s | ", f->key, mf_field_form(f, form));
 	default_of(f, out);
-	mf_text_printf(out, " | %s | ", f->doc);
+	mf_text_printf(out, " | ");
+	if (f->types) {
+		mf_text_printf(out, "*");
+		mf_field_print_types(f, out);
+		mf_text_printf(out, ":* ");
+	}
+	mf_text_printf(out, "%s | ", f->doc);
 	if (!f->example)
 		mf_text_printf(out, "–");
 	else if (f->sub && !strncmp(f->example, "see ", 4))

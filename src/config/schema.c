@@ -8,9 +8,6 @@
 
 #include <stdio.h>
 
-const char *const mf_schema_later_types[] = { "shadowsocks", "vmess", "vless", "trojan",
-					      "socks5",      "http",  "ikev2", NULL };
-
 static const struct mf_field offload_fields[] = {
 	{ .key = "checksum",
 	  .type = MF_FIELD_BOOL,
@@ -109,131 +106,6 @@ static const struct mf_schema tunnel_schema =
 	SCHEMA(mf_config_tunnel, "tunnel", tunnel_fields,
 	       "The TUN device that the operating system routes into.");
 
-static const struct mf_field peer_fields[] = {
-	{ .key = "public_key",
-	  .type = MF_FIELD_PUBLIC_KEY,
-	  AT(mf_config_peer, public_key),
-	  .required = true,
-	  .doc = "The peer's public key, as `wg pubkey` prints it.",
-	  .example = "xTIBA5rboUvnH4htodjb6e697QjLERt1NAB4mZqp8Dg=" },
-	{ .key = "preshared_key",
-	  .type = MF_FIELD_SECRET_KEY,
-	  AT(mf_config_peer, preshared_key),
-	  .at_file = offsetof(struct mf_config_peer, preshared_key_file),
-	  .def_text = "none",
-	  .doc = "A secret shared with the peer, as `wg genpsk` prints it.",
-	  .example = "FpCyhws9cxwWoV4xELtfJvjJN+zQVRPISllRWgeopVE=" },
-	{ .key = "preshared_key_file",
-	  .type = MF_FIELD_FILE,
-	  AT(mf_config_peer, preshared_key_file),
-	  .def_text = "none",
-	  .doc = "A file that holds it, instead of `preshared_key`. Only its owner may have "
-		 "access.",
-	  .example = "provider.psk" },
-	{ .key = "endpoint",
-	  .type = MF_FIELD_HOST,
-	  AT(mf_config_peer, endpoint),
-	  .def_text = "none, the peer comes to us",
-	  .doc = "Where the peer is. A name is resolved when the interface comes up, outside the "
-		 "tunnel.",
-	  .example = "vpn.example.net:51820" },
-	{ .key = "allowed_ips",
-	  .type = MF_FIELD_ALLOWED,
-	  AT(mf_config_peer, allowed_ips),
-	  .doc = "What the peer may send from, and what is sent to this peer among those of the "
-		 "interface (longest prefix). Host bits are cleared, as `wg` does.",
-	  .example = "[0.0.0.0/0, \"::/0\"]" },
-	{ .key = "persistent_keepalive",
-	  .type = MF_FIELD_NUMBER,
-	  NUM(mf_config_peer, persistent_keepalive),
-	  .min = 0,
-	  .max = 65535,
-	  .zero = "off",
-	  .def = "off",
-	  .doc = "Seconds after which an empty packet keeps the way through a NAT open.",
-	  .example = "25" },
-};
-
-static const struct mf_schema peer_schema = SCHEMA(mf_config_peer, "interfaces[].peers[]",
-						   peer_fields,
-						   "The other ends of a WireGuard interface.");
-
-static const struct mf_field interface_fields[] = {
-	{ .key = "name",
-	  .type = MF_FIELD_NAME,
-	  AT(mf_config_interface, name),
-	  .required = true,
-	  .doc = "What routes, commands and `wg show` call it. Not `direct`, `drop` or `reject`.",
-	  .example = "home-vpn" },
-	{ .key = "type",
-	  .type = MF_FIELD_INTERFACE,
-	  AT(mf_config_interface, type),
-	  .required = true,
-	  .doc = "The protocol. This version has `wireguard`.",
-	  .example = "wireguard" },
-	{ .key = "private_key",
-	  .type = MF_FIELD_SECRET_KEY,
-	  AT(mf_config_interface, private_key),
-	  .at_file = offsetof(struct mf_config_interface, private_key_file),
-	  .def_text = "either this or the file is required",
-	  .doc = "Our private key, as `mintflow genkey` prints it.",
-	  .example = "yAnz5TF+lXXJte14tji3zlMNq+hd2rYUIgJBgB3fBmk=" },
-	{ .key = "private_key_file",
-	  .type = MF_FIELD_FILE,
-	  AT(mf_config_interface, private_key_file),
-	  .def_text = "none",
-	  .doc = "A file that holds it, instead of `private_key`. Only its owner may have access.",
-	  .example = "home.key" },
-	{ .key = "address",
-	  .type = MF_FIELD_ADDRESSES,
-	  AT(mf_config_interface, addresses),
-	  .doc = "Our addresses inside this VPN.",
-	  .example = "[10.10.0.2/32]" },
-	{ .key = "listen_port",
-	  .type = MF_FIELD_NUMBER,
-	  NUM(mf_config_interface, listen_port),
-	  .min = 0,
-	  .max = 65535,
-	  .def = "0",
-	  .doc = "UDP port of ours; 0 takes any free one.",
-	  .example = "51820" },
-	{ .key = "mtu",
-	  .type = MF_FIELD_NUMBER,
-	  NUM(mf_config_interface, mtu),
-	  .min = 576,
-	  .max = 65520,
-	  .zero = "auto",
-	  .def = "auto",
-	  .doc = "Largest packet inside this VPN in bytes. `auto`: from the path to the peer, 1420 "
-		 "where that says nothing. At least 1280 with an IPv6 address.",
-	  .example = "1420" },
-	{ .key = "fwmark",
-	  .type = MF_FIELD_NUMBER,
-	  NUM(mf_config_interface, fwmark),
-	  .min = 0,
-	  .max = UINT32_MAX,
-	  .zero = "off",
-	  .def = "off",
-	  .doc = "Mark of our UDP packets, for rules of your own. Only with `auto_route: false`; "
-		 "`auto_route` has a mark of its own.",
-	  .example = "0xca6c" },
-	{ .key = "peers",
-	  .type = MF_FIELD_MAPS,
-	  LIST(mf_config_interface, peers),
-	  .max = 4096,
-	  .sub = &peer_schema,
-	  .doc = "The other ends.",
-	  .example = "see [interfaces[].peers[]](#interfacespeers)" },
-	{ .key = "dns",
-	  .type = MF_FIELD_LATER,
-	  .doc = "Not in this version. DNS servers that this VPN offers." },
-};
-
-static const struct mf_schema interface_schema = SCHEMA(
-	mf_config_interface, "interfaces[]", interface_fields,
-	"Where traffic can be sent. The built-in targets `direct`, `drop` and `reject` need no "
-	"entry here.");
-
 static const struct mf_field direct_fields[] = {
 	{ .key = "device",
 	  .type = MF_FIELD_NAME,
@@ -309,10 +181,10 @@ static const struct mf_field sessions_fields[] = {
 	SECONDS(echo, "1m", "The same for `ping` (RFC 5508, REQ-2: at least 1 min).", "1m"),
 };
 
-static const struct mf_schema sessions_schema = SCHEMA(
-	mf_config_sessions, "sessions", sessions_fields,
-	"Sessions of the host stack: what goes `direct`, and later to proxies. How many there "
-	"may be, and when an idle one ends.");
+static const struct mf_schema sessions_schema =
+	SCHEMA(mf_config_sessions, "sessions", sessions_fields,
+	       "Sessions of the host stack: what goes `direct` and to proxies. How many there "
+	       "may be, and when an idle one ends.");
 
 static const struct mf_field limits_fields[] = {
 	{ .key = "memory",
@@ -367,7 +239,7 @@ static const struct mf_field profile_fields[] = {
 	  .type = MF_FIELD_MAPS,
 	  LIST(mf_config, interfaces),
 	  .max = 64,
-	  .sub = &interface_schema,
+	  .sub = &mf_schema_interface,
 	  .doc = "Where traffic can be sent.",
 	  .example = "see [interfaces[]](#interfaces)" },
 	{ .key = "direct",
@@ -421,10 +293,35 @@ static const struct mf_field profile_fields[] = {
 const struct mf_schema mf_schema_profile =
 	SCHEMA(mf_config, "profile", profile_fields, "The top of the file.");
 
-const struct mf_field *mf_schema_find(const struct mf_schema *s, const char *key)
+bool mf_field_is_of(const struct mf_field *f, unsigned type)
+{
+	return !f->types || f->types & 1u << type;
+}
+
+void mf_field_print_types(const struct mf_field *f, struct mf_text *out)
+{
+	const unsigned proxies = (1u << MF_CONFIG_TYPES) - (1u << MF_CONFIG_SHADOWSOCKS);
+	unsigned left = f->types;
+
+	if (left == proxies) {
+		mf_text_printf(out, "proxies");
+		return;
+	}
+	for (unsigned t = 1; t < MF_CONFIG_TYPES; t++) {
+		if (!(left & 1u << t))
+			continue;
+		left &= ~(1u << t);
+		mf_text_printf(out, "%s%s", mf_schema_types[t],
+			       !left               ? ""
+			       : left & (left - 1) ? ", "
+						   : " and ");
+	}
+}
+
+const struct mf_field *mf_schema_find(const struct mf_schema *s, const char *key, unsigned type)
 {
 	for (size_t i = 0; i < s->n_fields; i++)
-		if (!strcmp(s->fields[i].key, key))
+		if (!strcmp(s->fields[i].key, key) && (!type || mf_field_is_of(&s->fields[i], type)))
 			return &s->fields[i];
 	return NULL;
 }
@@ -469,13 +366,14 @@ static const char *measure_form(const struct mf_field *f, char out[MF_FIELD_FORM
 
 static const char *words_form(const struct mf_field *f, char out[MF_FIELD_FORM_LEN])
 {
+	const char *const *first = f->words + f->min;
 	size_t n = 0;
 
-	for (const char *const *w = f->words; *w && n < MF_FIELD_FORM_LEN; w++)
+	for (const char *const *w = first; *w && n < MF_FIELD_FORM_LEN; w++)
 		n += (size_t)snprintf(out + n, MF_FIELD_FORM_LEN - n, "%s`%s`",
-				      w == f->words ? ""
-				      : w[1]        ? ", "
-						    : " or ",
+				      w == first ? ""
+				      : w[1]     ? ", "
+						 : " or ",
 				      *w);
 	return out;
 }
@@ -486,9 +384,9 @@ const char *mf_field_form(const struct mf_field *f, char out[MF_FIELD_FORM_LEN])
 		[MF_FIELD_BOOL] = "`true` or `false`",
 		[MF_FIELD_NAME] = "a name: 1..15 of `A-Z a-z 0-9 _ = + . -`",
 		[MF_FIELD_TEXT] = "a name",
-		[MF_FIELD_INTERFACE] = "`wireguard`",
 		[MF_FIELD_PUBLIC_KEY] = "a key: 32 bytes in base64",
 		[MF_FIELD_SECRET_KEY] = "a key: 32 bytes in base64",
+		[MF_FIELD_SECRET] = "a text",
 		[MF_FIELD_FILE] = "a path",
 		[MF_FIELD_FILES] = "a list of paths",
 		[MF_FIELD_PREFIX] = "a prefix",
@@ -508,6 +406,8 @@ const char *mf_field_form(const struct mf_field *f, char out[MF_FIELD_FORM_LEN])
 		[MF_FIELD_HOSTS] = "name → address or list of addresses",
 		[MF_FIELD_SERVER] = "a DNS server",
 		[MF_FIELD_SERVERS] = "a list of DNS servers",
+		[MF_FIELD_PROTOCOLS] = "a list of protocol names",
+		[MF_FIELD_HEADERS] = "name → text",
 		[MF_FIELD_LATER] = "–",
 	};
 
@@ -523,9 +423,7 @@ const char *mf_field_form(const struct mf_field *f, char out[MF_FIELD_FORM_LEN])
 	default:
 		break;
 	}
-	if (f->type == MF_FIELD_NAME && f->zero)
-		(void)snprintf(out, MF_FIELD_FORM_LEN, "%s, or `%s`", texts[f->type], f->zero);
-	else
-		(void)snprintf(out, MF_FIELD_FORM_LEN, "%s", texts[f->type]);
+	(void)snprintf(out, MF_FIELD_FORM_LEN, "%s%s%s%s", f->form ? f->form : texts[f->type],
+		       f->zero ? ", or `" : "", f->zero ? f->zero : "", f->zero ? "`" : "");
 	return out;
 }

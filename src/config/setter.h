@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
  * setter - a value of the tree to a member of a struct, one function for each type of field. load.c has
- * single values and sections, load_list.c lists, load_dns.c what only the DNS server has.
+ * single values and sections, load_list.c lists, load_dns.c and load_proxy.c what only the DNS server and
+ * proxies have.
  */
 #ifndef MF_CONFIG_SETTER_H
 #define MF_CONFIG_SETTER_H
@@ -14,7 +15,7 @@ typedef void mf_setter(struct mf_loader *l, const struct mf_field *f, const stru
 		       void *section);
 
 mf_setter mf_set_prefixes, mf_set_files, mf_set_domains, mf_set_hostnames, mf_set_ports, mf_set_ips;
-mf_setter mf_set_listen, mf_set_hosts, mf_set_servers;
+mf_setter mf_set_listen, mf_set_hosts, mf_set_servers, mf_set_protocols, mf_set_headers;
 
 static inline void *mf_load_at(void *section, size_t offset)
 {
@@ -31,6 +32,9 @@ void mf_load_section(struct mf_loader *l, const struct mf_schema *s, const struc
 		     void *section);
 /* True, after an error: more entries than the field may have. */
 bool mf_load_too_many(struct mf_loader *l, const struct mf_field *f, const struct mf_yaml *node);
+/* Is it a map with something in it, and not too much? What it is to be a map of is for the message. */
+bool mf_load_names(struct mf_loader *l, const struct mf_field *f, const struct mf_yaml *node,
+		   const char *of);
 /* The items of a list, or one value that stands for a list of one; 0: nothing (left). */
 uint32_t mf_load_items(struct mf_loader *l, const struct mf_field *f, const struct mf_yaml *node,
 		       const struct mf_yaml **first);

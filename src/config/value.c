@@ -155,13 +155,6 @@ const char *mf_value_hostname(const char *name, size_t n)
 	return number ? "the host is neither a name nor a complete IPv4 address" : NULL;
 }
 
-static bool is_unspecified(const struct mf_addr *a)
-{
-	static const uint8_t zero[16];
-
-	return !memcmp(a->b, zero, sizeof(zero));
-}
-
 static bool is_many(const struct mf_addr *a)
 {
 	return a->family == MF_AF_IP4 ? a->b[0] >= 224 : a->b[0] == 0xff;
@@ -169,7 +162,7 @@ static bool is_many(const struct mf_addr *a)
 
 static const char *check_address(const struct mf_addr *a)
 {
-	if (is_unspecified(a))
+	if (mf_addr_is_unspecified(a))
 		return "the unspecified address is nobody's";
 	if (is_many(a))
 		return "a multicast or broadcast address cannot be an endpoint";
@@ -190,6 +183,10 @@ static const char *split(const char *text, struct host_port *out, const char **p
 
 	*out = (struct host_port){ .host = text, .brackets = text[0] == '[' };
 	*port = NULL;
+	if (strchr(text, '@'))
+		return "no user and no password belong in front of the host";
+	if (strstr(text, "://"))
+		return "no scheme belongs in front of the host";
 	if (out->brackets) {
 		const char *close = strchr(text, ']');
 
@@ -326,6 +323,48 @@ const char *mf_value_url(const char *text)
 			   : mf_value_hostname(hp.host, hp.n);
 }
 
+bool mf_value_visible(const char *text)
+{
+	const char *p = text;
+
+	while (*p > ' ' && *p <= '~')
+		p++;
+	return p > text && !*p;
+}
+
+bool mf_value_token(const char *text)
+{
+	const char *p = text;
+
+	while (*p && (is_alnum(*p) || strchr("!#$%&'*+-.^_`|~", *p)))
+		p++;
+	return p > text && !*p;
+}
+
+bool mf_value_field(const char *text)
+{
+	size_t n = strlen(text);
+
+	for (size_t i = 0; i < n; i++)
+		if ((text[i] < ' ' || text[i] > '~') && text[i] != '\t')
+			return false;
+	return !n || (mf_value_visible((char[]){ text[0], '\0' }) &&
+		      mf_value_visible((char[]){ text[n - 1], '\0' }));
+}
+
+const char *mf_value_path(const char *text)
+{
+	enum { LONGEST = 2048 };
+
+	if (text[0] != '/')
+		return "it must begin with /";
+	if (strlen(text) > LONGEST)
+		return "it is longer than 2048 bytes";
+	if (!mf_value_visible(text) || strchr(text, '#'))
+		return "it has a character that must be written as %XX";
+	return NULL;
+}
+
 mf_err mf_value_prefix(const char *text, struct mf_prefix *out, struct mf_errbuf *why)
 {
 	char quoted[MF_CONFIG_QUOTE_LEN], masked_text[MF_PREFIX_STRLEN], host[MF_ADDR_STRLEN];
@@ -374,6 +413,57 @@ static uint32_t code_point(const unsigned char **p)
 	while (more-- && (**p & 0xc0) == 0x80)
 		c = c << 6 | (*(*p)++ & 0x3f);
 	return c;
+}
+
+/* The length of the sequence at p, 0: it is none (RFC 3629, section 4), or a control character. */
+static size_t sequence(const unsigned char *p, size_t room)
+{
+	static const uint32_t least[] = { 0, 0, 0x80, 0x800, 0x10000 };
+	size_t n = *p < 0x80   ? 1
+		   : *p < 0xc2 ? 0
+		   : *p < 0xe0 ? 2
+		   : *p < 0xf0 ? 3
+		   : *p < 0xf5 ? 4
+			       : 0;
+	uint32_t c;
+
+	if (!n || n > room)
+		return 0;
+	for (size_t i = 1; i < n; i++)
+		if ((p[i] & 0xc0) != 0x80)
+			return 0;
+	c = code_point(&p);
+	if (c < 0x20 || (c >= 0x7f && c < 0xa0) || (c >= 0xd800 && c < 0xe000) || c < least[n] ||
+	    c > 0x10ffff || c == 0x2028 || c == 0x2029 || c == 0xfffe || c == 0xffff || c == 0xfeff)
+		return 0;
+	return n;
+}
+
+bool mf_value_printable(const char *text, size_t n)
+{
+	const unsigned char *p = (const unsigned char *)text;
+
+	for (size_t len; n; p += len, n -= len) {
+		len = sequence(p, n);
+		if (!len)
+			return false;
+	}
+	return true;
+}
+
+/* Unicode's Bidi_Control. */
+static bool turns_writing(uint32_t c)
+{
+	return c == 0x61c || c == 0x200e || c == 0x200f || (c >= 0x202a && c <= 0x202e) ||
+	       (c >= 0x2066 && c <= 0x2069);
+}
+
+size_t mf_value_shown(const char *text, size_t n)
+{
+	const unsigned char *p = (const unsigned char *)text;
+	size_t len = n ? sequence(p, n) : 0;
+
+	return len && !turns_writing(code_point(&p)) ? len : 0;
 }
 
 void mf_value_print_scalar(const char *text, struct mf_text *out)

@@ -40,6 +40,21 @@ const char *mf_value_domain(const char *text, struct mf_config_arena *arena, str
 /* http:// or https://, a host, no user, no blanks. NULL, or what is wrong with it. */
 const char *mf_value_url(const char *text);
 
+/* At least one character, all of them visible ASCII. */
+bool mf_value_visible(const char *text);
+/* A token, such as the name of a field (RFC 9110, section 5.6.2). */
+bool mf_value_token(const char *text);
+/* What a field may say: printable ASCII without blanks around it; "" too. */
+bool mf_value_field(const char *text);
+/* Well-formed UTF-8 without control characters. */
+bool mf_value_printable(const char *text, size_t n);
+/* The bytes of the character that the text of n bytes begins with; 0: it is none, or one that changes how the
+ * rest is shown (a control character, also one of the direction of writing). */
+size_t mf_value_shown(const char *text, size_t n);
+/* The path of a request, perhaps with a query, beginning with `/` (RFC 9112, section 3.2.1). NULL, or what
+ * is wrong with it. */
+const char *mf_value_path(const char *text);
+
 /* A prefix without host bits; an address alone has full length. Else MF_E_MALFORMED or MF_E_RANGE (host
  * bits set) and a sentence in `why`. */
 MF_MUST_CHECK mf_err mf_value_prefix(const char *text, struct mf_prefix *out, struct mf_errbuf *why);

@@ -97,6 +97,57 @@ static void random_interface(struct mf_prng *g, struct mf_text *out, unsigned in
 	}
 }
 
+static void random_transport(struct mf_prng *g, struct mf_text *out, const char *type)
+{
+	if (strcmp(type, "socks5") != 0)
+		mf_text_printf(out, "%s",
+			       WORD(g, "", "    tls: {}\n",
+				    "    tls: { server_name: a.example, insecure: true }\n",
+				    "    tls: { alpn: http/1.1, ca_file: \"ä b\", "
+				    "session_resumption: false }\n"));
+	if (strcmp(type, "socks5") != 0 && strcmp(type, "http") != 0)
+		mf_text_printf(
+			out, "%s",
+			WORD(g, "", "", "    websocket: {}\n",
+			     "    websocket: { path: \"/x?y=%20\", host: \"a.example:8\", "
+			     "early_data: 1, early_data_header: X-Y }\n",
+			     "    websocket: { early_data_header: path, headers: { User-Agent: "
+			     "\"a: b # c\", X: \"1\" } }\n"));
+	if (!strcmp(type, "shadowsocks"))
+		mf_text_printf(out, "%s",
+			       WORD(g, "", "    obfs: {}\n",
+				    "    obfs: { mode: tls, host: a.example }\n",
+				    "    obfs: { path: / }\n"));
+}
+
+static void random_proxy(struct mf_prng *g, struct mf_text *out, unsigned index)
+{
+	const char *type = WORD(g, "shadowsocks", "vmess", "vless", "trojan", "socks5", "http");
+	bool has_uuid = type[0] == 'v', has_user = !strcmp(type, "socks5") || !strcmp(type, "http");
+	const char *udp = WORD(g, "proxy", "direct", "drop", "reject");
+
+	mf_text_printf(out, "  - name: p%u\n    type: %s\n    server: \"%s:%u\"\n", index, type,
+		       WORD(g, "192.0.2.1", "[2001:db8::1]", "a.example"),
+		       1 + (unsigned)mf_prng_below(g, 65535));
+	if (!strcmp(type, "shadowsocks"))
+		mf_text_printf(out, "    method: %s\n", WORD(g, "aes-128-gcm", "aes-256-gcm"));
+	if (has_user && toss(g))
+		mf_text_printf(out, "    username: \"%s\"\n", WORD(g, "a", "ä b", "true"));
+	mf_text_printf(out, "    %s: %s\n", has_uuid ? "uuid" : "password",
+		       WORD(g, "x", "'a\"b: #'", "\"\\u20ac\"", "12", "\" \\n\""));
+	if (!strcmp(type, "vmess") && toss(g))
+		mf_text_printf(out, "    security: %s\n    global_padding: %s\n",
+			       WORD(g, "auto", "zero", "none"), WORD(g, "true", "false"));
+	if (!strcmp(type, "vless"))
+		mf_text_printf(out, "    cleartext: true\n");
+	random_transport(g, out, type);
+	if (toss(g) && (strcmp(type, "http") != 0 || strcmp(udp, "proxy") != 0))
+		mf_text_printf(out, "    udp: %s\n", udp);
+	if (toss(g))
+		mf_text_printf(out, "    via: %s\n    first_byte_timeout: %s\n",
+			       index ? "p0" : "direct", WORD(g, "off", "1s", "1500ms"));
+}
+
 static void random_domain_sets(struct mf_prng *g, struct mf_text *out)
 {
 	mf_text_printf(out,
@@ -158,7 +209,7 @@ static void random_dns(struct mf_prng *g, struct mf_text *out)
 /* Mostly valid; what is not is left out by the caller. */
 static void random_profile(struct mf_prng *g, struct mf_text *out)
 {
-	unsigned n = (unsigned)mf_prng_below(g, 4);
+	unsigned n = (unsigned)mf_prng_below(g, 4), n_proxies = (unsigned)mf_prng_below(g, 4);
 
 	mf_text_printf(out, "version: 1\ntunnel:\n  name: %s\n  auto_route: %s\n",
 		       WORD(g, "mint0", "0", "null", "true", "'-'", "1e3"), WORD(g, "true", "false"));
@@ -177,10 +228,12 @@ static void random_profile(struct mf_prng *g, struct mf_text *out)
 		mf_text_printf(out, "sessions: { max: %s, per_source: %s, udp: %s, tcp_idle: %s }\n",
 			       WORD(g, "64", "16384", "1048576"), WORD(g, "auto", "1", "64"),
 			       WORD(g, "1", "300", "2678400"), WORD(g, "1", "7440"));
-	if (n)
+	if (n || n_proxies)
 		mf_text_printf(out, "interfaces:\n");
 	for (unsigned i = 0; i < n; i++)
 		random_interface(g, out, i);
+	for (unsigned i = 0; i < n_proxies; i++)
+		random_proxy(g, out, i);
 	random_domain_sets(g, out);
 	mf_text_printf(out, "cidr_sets:\n  s: { cidrs: ");
 	random_list(g, out, 8);
@@ -244,6 +297,33 @@ static void round_trip(void **state)
 	assert_true(loaded > 300);
 }
 
+static void proxies_are_hidden(void **state)
+{
+	static const char text[] = "version: 1\ntunnel: {}\napp_routing: {}\ninterfaces:\n"
+				   "  - { name: a, type: trojan, server: \"a.example:1\", "
+				   "password: Secret1, websocket: { headers: { X-Y: Secret2 } } }\n"
+				   "  - { name: b, type: vmess, server: \"a.example:1\", "
+				   "uuid: Secret3 }\n";
+	char *out = printed(text, false), *said;
+
+	(void)state;
+	assert_null(strstr(out, "Secret"));
+	assert_non_null(strstr(out, "password: \"(hidden)\""));
+	assert_non_null(strstr(out, "X-Y: \"(hidden)\""));
+	assert_non_null(strstr(out, "uuid: \"(hidden)\""));
+	said = parse_fails(out);
+	assert_non_null(strstr(said, "`password`"));
+	assert_non_null(strstr(said, "`X-Y`"));
+	assert_non_null(strstr(said, "`uuid`"));
+	free(said);
+	free(out);
+	out = printed(text, true);
+	for (const char *const *w = (const char *const[]){ "Secret1", "Secret2", "Secret3", NULL };
+	     *w; w++)
+		assert_non_null(strstr(out, *w));
+	free(out);
+}
+
 static void secrets_are_hidden(void **state)
 {
 	static const char text[] = "version: 1\ntunnel: {}\napp_routing: {}\ninterfaces:\n"
@@ -272,6 +352,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(round_trip),
 		cmocka_unit_test(secrets_are_hidden),
+		cmocka_unit_test(proxies_are_hidden),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

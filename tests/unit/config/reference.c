@@ -44,10 +44,10 @@ static void check_field(const struct mf_schema *s, const struct mf_field *f)
 	assert_false(f->required && f->def);
 	if (f->type == MF_FIELD_NUMBER || f->type == MF_FIELD_BYTES || f->type == MF_FIELD_SECONDS ||
 	    f->type == MF_FIELD_MILLISECONDS || f->type == MF_FIELD_WORD)
-		assert_true(f->size == 2 || f->size == 4 || f->size == 8);
+		assert_true(f->size == 1 || f->size == 2 || f->size == 4 || f->size == 8);
 	assert_int_equal(f->words != NULL, f->type == MF_FIELD_WORD);
 	if (f->only_with)
-		assert_non_null(mf_schema_find(s, f->only_with));
+		assert_non_null(mf_schema_find(s, f->only_with, 0));
 	/* one of the lists of servers documents what may stand in all of them */
 	if (f->type != MF_FIELD_SERVERS)
 		assert_int_equal(f->sub != NULL, f->type == MF_FIELD_MAP || f->type == MF_FIELD_MAPS ||
@@ -60,7 +60,10 @@ static unsigned check_schema(const struct mf_schema *s)
 
 	for (size_t i = 0; i < s->n_fields; i++) {
 		check_field(s, &s->fields[i]);
-		assert_ptr_equal(mf_schema_find(s, s->fields[i].key), &s->fields[i]);
+		for (unsigned t = 1; t < MF_CONFIG_TYPES; t++)
+			if (mf_field_is_of(&s->fields[i], t))
+				assert_ptr_equal(mf_schema_find(s, s->fields[i].key, t),
+						 &s->fields[i]);
 		n += 1 + (s->fields[i].sub ? check_schema(s->fields[i].sub) : 0);
 	}
 	return n;
@@ -94,7 +97,7 @@ static void examples_load(const struct mf_schema *s, const char *before, const c
 static void examples_of_keys(void **state)
 {
 	static const struct mf_schema *const sets[] = { &mf_schema_domain_set, &mf_schema_cidr_set };
-	const struct mf_field *tunnel = mf_schema_find(&mf_schema_profile, "tunnel");
+	const struct mf_field *tunnel = mf_schema_find(&mf_schema_profile, "tunnel", 0);
 
 	(void)state;
 	examples_load(tunnel->sub, "version: 1\napp_routing: {}\ntunnel:\n  ", "");
@@ -117,6 +120,72 @@ static void examples_of_keys(void **state)
 			       i ? "cidr_sets" : "domain_sets");
 		examples_load(sets[i], text, "url");
 	}
+}
+
+/* The interface with what each type must have. */
+static const char *const proxies[MF_CONFIG_TYPES] = {
+	[MF_CONFIG_SHADOWSOCKS] = "server: a.example:1\n    method: aes-128-gcm\n    password: x\n",
+	[MF_CONFIG_VMESS] = "server: a.example:1\n    uuid: x\n",
+	[MF_CONFIG_VLESS] = "server: a.example:1\n    uuid: x\n    tls: {}\n",
+	[MF_CONFIG_TROJAN] = "server: a.example:1\n    password: x\n",
+	[MF_CONFIG_SOCKS5] = "server: a.example:1\n    password: x\n    username: x\n",
+	[MF_CONFIG_HTTP] = "server: a.example:1\n    password: x\n    username: x\n",
+};
+
+static void example_of_proxy(const struct mf_field *f, enum mf_config_type type)
+{
+	const char *given = proxies[type];
+	struct mf_text text = { 0 }, key = { 0 };
+
+	mf_text_printf(&key, "%s: ", f->key);
+	mf_text_printf(&text, "version: 1\napp_routing: {}\ntunnel: {}\ninterfaces:\n  - %s%s\n",
+		       strcmp(f->key, "name") ? "name: x\n    " : "",
+		       strcmp(f->key, "type") ? "" : "private_key: " KEY_A);
+	if (strcmp(f->key, "type") != 0)
+		mf_text_printf(&text, "    type: %s\n", mf_schema_types[type]);
+	for (const char *line = given; strcmp(f->key, "type") && *line;) {
+		size_t n = strcspn(line, "\n");
+		const char *name = line + strspn(line, " ");
+		bool same = !strncmp(name, key.s, key.len) ||
+			    (!strcmp(f->key, "password_file") && !strncmp(name, "password: ", 10));
+
+		if (!same)
+			mf_text_printf(&text, "    %.*s\n", (int)(n - (size_t)(name - line)), name);
+		line += n + 1;
+	}
+	mf_text_printf(&text, "    %s: %s\n", f->key, f->example);
+	mf_config_free(parse_ok(text.s, MF_CONFIG_NO_FILES));
+	mf_text_free(&text);
+	mf_text_free(&key);
+}
+
+static void examples_of_proxies(void **state)
+{
+	const struct mf_schema *s = &mf_schema_interface;
+	unsigned n = 0;
+
+	(void)state;
+	for (size_t i = 0; i < s->n_fields; i++)
+		for (unsigned t = MF_CONFIG_SHADOWSOCKS; t < MF_CONFIG_TYPES; t++)
+			if (mf_field_is_of(&s->fields[i], t) && s->fields[i].type != MF_FIELD_LATER) {
+				example_of_proxy(&s->fields[i], (enum mf_config_type)t);
+				n++;
+			}
+	assert_true(n > 50);
+	examples_load(
+		&mf_schema_websocket,
+		"version: 1\napp_routing: {}\ntunnel: {}\ninterfaces:\n  - name: x\n"
+		"    type: vmess\n    server: a.example:1\n    uuid: x\n    websocket:\n      ",
+		"");
+	examples_load(&mf_schema_tls,
+		      "version: 1\napp_routing: {}\ntunnel: {}\ninterfaces:\n  - name: x\n"
+		      "    type: vmess\n    server: a.example:1\n    uuid: x\n    tls:\n      ",
+		      "");
+	examples_load(&mf_schema_obfs,
+		      "version: 1\napp_routing: {}\ntunnel: {}\ninterfaces:\n  - name: x\n"
+		      "    type: shadowsocks\n    server: a.example:1\n    method: aes-128-gcm\n"
+		      "    password: x\n    obfs:\n      ",
+		      "");
 }
 
 static void page_is_current(void **state)
@@ -147,9 +216,8 @@ static void sample_loads(void **state)
 int main(int argc, char **argv)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(every_key),
-		cmocka_unit_test(examples_of_keys),
-		cmocka_unit_test(page_is_current),
+		cmocka_unit_test(every_key),           cmocka_unit_test(examples_of_keys),
+		cmocka_unit_test(examples_of_proxies), cmocka_unit_test(page_is_current),
 		cmocka_unit_test(sample_loads),
 	};
 

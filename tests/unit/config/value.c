@@ -3,6 +3,7 @@
  * Tests of src/config/value.c.
  */
 #include "config/value.h"
+#include "config/errors.h"
 
 #include "config/tree.h"
 #include "unit.h"
@@ -174,6 +175,79 @@ static void hosts(void **state)
 	strcpy(long_name + 253, ":1");
 	assert_null(mf_value_host(long_name, arena, &h));
 	mf_config_arena_free(arena);
+}
+
+/* What is said of more than host:port. */
+static void more_than_hosts(void **state)
+{
+	static const struct {
+		const char *text, *said, *shown;
+	} cases[] = {
+		{ "user:secret@h.example:1", "user", "h.example:1" },
+		{ "user:sec@ret@[::1]:1", "user", "[::1]:1" },
+		{ "[secret@h.example:1", "user", "h.example:1" },
+		{ "https://user:secret@h.example:1", "user", "h.example:1" },
+		{ "secret@", "user", "" },
+		{ "https://h.example:1", "scheme", "https://h.example:1" },
+		{ "https://h.example", "scheme", "https://h.example" },
+		{ "2001:db8::1:1", "brackets", "2001:db8::1:1" },
+	};
+	struct mf_config_arena *arena = mf_config_arena_new();
+	struct mf_config_host h;
+
+	(void)state;
+	for (size_t i = 0; i < MF_ARRAY_LEN(cases); i++) {
+		const char *bad = mf_value_host(cases[i].text, arena, &h);
+
+		if (!bad || !strstr(bad, cases[i].said))
+			fail_msg("%s: %s", cases[i].text, bad ? bad : "(taken)");
+		assert_string_equal(mf_config_behind_user(cases[i].text), cases[i].shown);
+	}
+	mf_config_arena_free(arena);
+}
+
+/* Text of others in a message: readable, and nothing that a terminal would obey. */
+static void quotes(void **state)
+{
+	static const struct {
+		const char *text, *quoted;
+	} cases[] = {
+		{ "", "\"\"" },
+		{ "a b~", "\"a b~\"" },
+		{ "\"\x1b[2J\x7f\t\n", "\"??[2J???\"" },
+		{ "\xe9\xa6\x99\xe6\xb8\xaf 01", "\"\xe9\xa6\x99\xe6\xb8\xaf 01\"" },
+		{ "\xf0\x9f\x87\xad\xf0\x9f\x87\xb0", "\"\xf0\x9f\x87\xad\xf0\x9f\x87\xb0\"" },
+		{ "\xd0\xaf\xc2\xa0", "\"\xd0\xaf\xc2\xa0\"" },
+		{ "\xf4\x8f\xbf\xbf\xee\x80\x80", "\"\xf4\x8f\xbf\xbf\xee\x80\x80\"" },
+		/* C1, among them CSI */
+		{ "a\xc2\x80\xc2\x9b\xc2\x9f", "\"a??????\"" },
+		/* U+061C U+200E U+200F */
+		{ "\xd8\x9c\xe2\x80\x8e\xe2\x80\x8f", "\"????????\"" },
+		/* U+2029 U+202A U+202E U+202F */
+		{ "\xe2\x80\xa9\xe2\x80\xaa\xe2\x80\xae\xe2\x80\xaf", "\"?????????\xe2\x80\xaf\"" },
+		/* U+2065 U+2066 U+2069 U+206A */
+		{ "\xe2\x81\xa5\xe2\x81\xa6\xe2\x81\xa9\xe2\x81\xaa",
+		  "\"\xe2\x81\xa5??????\xe2\x81\xaa\"" },
+		{ "\xef\xbb\xbf\xef\xbf\xbe\xef\xbf\xbd", "\"??????\xef\xbf\xbd\"" },
+		/* a surrogate, overlong, beyond Unicode, cut off, no beginning */
+		{ "\xed\xa0\x80", "\"???\"" },
+		{ "\xc0\xaf\xe0\x80\xaf\xf0\x80\x80\xaf", "\"?????????\"" },
+		{ "\xf4\x90\x80\x80\xf8", "\"?????\"" },
+		{ "\xe9\xa6", "\"??\"" },
+		{ "\xe9\xa6z\x99", "\"??z?\"" },
+		/* 64 bytes, and 65, the last of which would be half a character */
+		{ "0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcde\xc3\xbc",
+		  "\"0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcde\"..." },
+		{ "0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcd\xc3\xbc",
+		  "\"0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcd\xc3\xbc\"" },
+		{ "0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdefg",
+		  "\"0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef\"..." },
+	};
+	char out[MF_CONFIG_QUOTE_LEN];
+
+	(void)state;
+	for (size_t i = 0; i < MF_ARRAY_LEN(cases); i++)
+		assert_string_equal(mf_config_quote(cases[i].text, out), cases[i].quoted);
 }
 
 static void ports_left_out(void **state)
@@ -355,7 +429,8 @@ int main(void)
 		cmocka_unit_test(numbers),         cmocka_unit_test(sizes),
 		cmocka_unit_test(sizes_read_back), cmocka_unit_test(times),
 		cmocka_unit_test(times_read_back), cmocka_unit_test(names),
-		cmocka_unit_test(hosts),           cmocka_unit_test(ports_left_out),
+		cmocka_unit_test(hosts),           cmocka_unit_test(more_than_hosts),
+		cmocka_unit_test(quotes),          cmocka_unit_test(ports_left_out),
 		cmocka_unit_test(listening),       cmocka_unit_test(urls),
 		cmocka_unit_test(prefixes),        cmocka_unit_test(scalars_read_back),
 	};
