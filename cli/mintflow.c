@@ -159,11 +159,15 @@ const struct cli_command cli_commands[] = {
 	},
 	{
 		.name = "import",
-		.operands = "wireguard FILE",
+		.operands = "wireguard FILE | link LINK | subscription FILE",
 		.min_rest = 1, /* a file alone gets a better answer than "missing" */
 		.max_rest = 2,
-		.summary = "print a wg-quick configuration as a profile",
-		.more = "FILE may be - for standard input. What was not taken over is told on standard error.\n",
+		.summary = "print a wg-quick configuration, or links, as a profile",
+		.more = "wireguard: a wg-quick file becomes a whole profile.\n"
+			"link: ss, vmess, vless, trojan, socks5, http, https or wireguard://...\n"
+			"subscription: a list of such links, plain or in base64, or SIP008.\n"
+			"Links become the section `interfaces` of a profile. FILE and LINK may be - for standard\n"
+			"input. What was not taken over is told on standard error.\n",
 		.option = { JSON },
 		.run = cli_import,
 	},

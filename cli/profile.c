@@ -10,6 +10,7 @@
 
 #include "cli/cli.h"
 #include "config/config.h"
+#include "config/errors.h"
 #include "config/import.h"
 
 static void print_errors(const struct mf_config_errors *errs)
@@ -86,7 +87,23 @@ int cli_check(const struct cli_args *a)
 
 /* ---- import ------------------------------------------------------------------------------------- */
 
-static mf_err import_stdin(struct mf_import *im, struct mf_config_errors *errs)
+typedef mf_err import_fn(const char *text, size_t n, struct mf_import *im,
+			 struct mf_config_errors *errs);
+
+static mf_err wireguard_text(const char *text, size_t n, struct mf_import *im,
+			     struct mf_config_errors *errs)
+{
+	return mf_import_wireguard(text, n, "stdin", im, errs);
+}
+
+static mf_err links_text(const char *text, size_t n, struct mf_import *im,
+			 struct mf_config_errors *errs)
+{
+	(void)errs;
+	return mf_import_links(text, n, im);
+}
+
+static mf_err import_stdin(import_fn *import, struct mf_import *im, struct mf_config_errors *errs)
 {
 	char *text = malloc(MF_CONFIG_MAX_BYTES + 1);
 	size_t n;
@@ -95,27 +112,84 @@ static mf_err import_stdin(struct mf_import *im, struct mf_config_errors *errs)
 	if (!text)
 		return MF_E_NO_MEMORY;
 	n = fread(text, 1, MF_CONFIG_MAX_BYTES + 1, stdin);
-	err = n > MF_CONFIG_MAX_BYTES ? MF_E_RANGE : mf_import_wireguard(text, n, "stdin", im, errs);
+	if (n > MF_CONFIG_MAX_BYTES) {
+		err = MF_E_RANGE;
+		mf_config_error(errs, (struct mf_config_pos){ 0 },
+				"stdin is longer than %d KiB; shorten or split it",
+				MF_CONFIG_MAX_BYTES >> 10);
+	} else {
+		err = import(text, n, im, errs);
+	}
 	mf_wipe(text, MF_CONFIG_MAX_BYTES + 1);
 	free(text);
 	return err;
 }
 
-static void print_import(const struct mf_import *im, const char *name, bool json)
+static mf_err import_link(const char *what, struct mf_import *im, struct mf_config_errors *errs)
+{
+	return strcmp(what, "-") ? mf_import_links(what, strlen(what), im)
+				 : import_stdin(links_text, im, errs);
+}
+
+static mf_err import_subscription(const char *what, struct mf_import *im,
+				  struct mf_config_errors *errs)
+{
+	return strcmp(what, "-") ? mf_import_links_file(what, im, errs)
+				 : import_stdin(links_text, im, errs);
+}
+
+static mf_err import_wireguard(const char *what, struct mf_import *im, struct mf_config_errors *errs)
+{
+	return strcmp(what, "-") ? mf_import_wireguard_file(what, im, errs)
+				 : import_stdin(wireguard_text, im, errs);
+}
+
+static const struct kind {
+	const char *name, *operand;
+	mf_err (*import)(const char *what, struct mf_import *im, struct mf_config_errors *errs);
+	const char *place; /* instead of the operand, in messages: a link is half a secret */
+	bool links;
+} kinds[] = {
+	{ "wireguard", "FILE", import_wireguard, NULL, false },
+	{ "link", "LINK", import_link, "link", true },
+	{ "subscription", "FILE", import_subscription, NULL, true },
+};
+
+static const struct kind *find_kind(const char *name)
+{
+	for (size_t i = 0; i < sizeof(kinds) / sizeof(kinds[0]); i++)
+		if (!strcmp(kinds[i].name, name))
+			return &kinds[i];
+	return NULL;
+}
+
+static void print_import_json(const struct mf_import *im, bool links, struct mf_text *text)
+{
+	struct mf_json j = mf_json_init(text);
+
+	mf_json_object(&j);
+	mf_json_kv_string(&j, "profile", im->profile.s ? im->profile.s : "");
+	mf_json_key(&j, "notes");
+	mf_import_notes_json(im, false, &j);
+	if (links) {
+		mf_json_kv_u64(&j, "taken", im->n_taken);
+		mf_json_key(&j, "not_taken");
+		mf_import_notes_json(im, true, &j);
+	}
+	mf_json_end(&j);
+}
+
+static void print_import(const struct mf_import *im, const char *name, bool links, bool json)
 {
 	struct mf_text text = { 0 };
-	struct mf_json j = mf_json_init(&text);
 
 	if (json) {
-		mf_json_object(&j);
-		mf_json_kv_string(&j, "profile", im->profile.s ? im->profile.s : "");
-		mf_json_key(&j, "notes");
-		mf_import_notes_json(im, &j);
-		mf_json_end(&j);
+		print_import_json(im, links, &text);
 		puts(text.s ? text.s : "");
 	} else {
 		fputs(im->profile.s ? im->profile.s : "", stdout);
 		mf_import_notes_print(im, name, &text);
+		fflush(stdout);
 		if (text.s)
 			fputs(text.s, stderr);
 	}
@@ -124,40 +198,52 @@ static void print_import(const struct mf_import *im, const char *name, bool json
 	mf_text_free(&text);
 }
 
-/* True: the operands are no good, and it has been said why. */
-static bool wrong_operands(const struct cli_args *a)
+/* NULL: the operands are no good, and it has been said why. */
+static const struct kind *check_operands(const struct cli_args *a)
 {
 	const char *what = a->rest[0];
+	const struct kind *k = find_kind(what);
 
-	if (a->n_rest == 2 && !strcmp(what, "wireguard"))
-		return false;
-	if (a->n_rest == 2)
-		cli_fail("import: only `wireguard` can be imported, not %s", what);
-	else if (!strcmp(what, "wireguard"))
-		cli_fail("import: which file? `mintflow import wireguard FILE`");
+	if (a->n_rest == 2 && k)
+		return k;
+	if (k)
+		cli_fail("import: which %s? `mintflow import %s %s`",
+			 k->links && !strcmp(k->operand, "LINK") ? "link" : "file", k->name,
+			 k->operand);
+	else if (a->n_rest == 2)
+		cli_fail("import: only `wireguard`, `link` and `subscription` can be imported, not "
+			 "%s",
+			 what);
+	else if (strstr(what, "://"))
+		cli_fail("import: say what it is: `mintflow import link '...'`");
 	else
-		cli_fail("import: say what it is: `mintflow import wireguard %s`", what);
-	return true;
+		cli_fail("import: say what it is: `mintflow import wireguard %s`, or `mintflow "
+			 "import "
+			 "subscription %s`",
+			 what, what);
+	return NULL;
 }
 
 int cli_import(const struct cli_args *a)
 {
 	struct mf_config_errors errs = { 0 };
+	const struct kind *k = check_operands(a);
 	struct mf_import im = { 0 };
-	const char *file;
+	const char *place;
 	mf_err err;
 
-	if (wrong_operands(a))
+	if (!k)
 		return CLI_USAGE;
-	file = a->rest[1];
-	err = strcmp(file, "-") ? mf_import_wireguard_file(file, &im, &errs)
-				: import_stdin(&im, &errs);
-	if (!err)
-		print_import(&im, file, a->json);
-	else if (errs.n)
+	err = k->import(a->rest[1], &im, &errs);
+	place = !strcmp(a->rest[1], "-") ? "stdin" : k->place ? k->place : a->rest[1];
+	if (!err || (k->links && err == MF_E_NOT_FOUND && !errs.n))
+		print_import(&im, place, k->links, a->json);
+	if (errs.n)
 		print_errors(&errs);
-	else
-		cli_fail("%s: %s", file, mf_err_text(err));
+	else if (err == MF_E_NOT_FOUND)
+		cli_fail("%s: nothing was taken", place);
+	else if (err)
+		cli_fail("%s: %s", place, mf_err_text(err));
 	mf_import_free(&im);
 	mf_config_errors_free(&errs);
 	return err ? CLI_FAILED : CLI_OK;

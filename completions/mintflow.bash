@@ -94,8 +94,8 @@ _mintflow()
 		mapfile -t COMPREPLY < <(compgen -W "interfaces peers routes sessions dns dns-cache nodes \
 			drops log" -- "$cur")
 	elif [[ $cmd == import && $COMP_CWORD -eq 2 ]]; then
-		mapfile -t COMPREPLY < <(compgen -W "wireguard" -- "$cur")
-	elif [[ $cmd == import ]]; then
+		mapfile -t COMPREPLY < <(compgen -W "wireguard link subscription" -- "$cur")
+	elif [[ $cmd == import && $prev != link ]]; then
 		mapfile -t COMPREPLY < <(compgen -f -- "$cur")
 	fi
 }

@@ -39,7 +39,7 @@ complete -c mintflow -n __fish_use_subcommand -a flush -d 'Forget what the DNS s
 complete -c mintflow -n __fish_use_subcommand -a capture -d 'Write packets as pcapng'
 complete -c mintflow -n __fish_use_subcommand -a reload -d 'Load the profile again'
 complete -c mintflow -n __fish_use_subcommand -a stop -d 'Stop and wait for the end'
-complete -c mintflow -n __fish_use_subcommand -a import -d 'Print a wg-quick configuration as a profile'
+complete -c mintflow -n __fish_use_subcommand -a import -d 'Print a wg-quick configuration, or links, as a profile'
 complete -c mintflow -n __fish_use_subcommand -a genkey -d 'Print a new private key'
 complete -c mintflow -n __fish_use_subcommand -a pubkey -d 'Read a private key, print its public key'
 complete -c mintflow -n __fish_use_subcommand -a genpsk -d 'Print a new preshared key'
@@ -68,5 +68,5 @@ complete -c mintflow -n '__mintflow_in capture' -s w -l write -r -F -d 'To this 
 complete -c mintflow -n '__mintflow_in capture' -s c -l count -x -d 'End after so many'
 complete -c mintflow -n '__mintflow_in capture' -s s -l snaplen -x -d 'Bytes of each packet'
 complete -c mintflow -n '__mintflow_in capture' -l name -x -a '(__mintflow_tunnels)' -d 'The tunnel'
-complete -c mintflow -n '__mintflow_in import' -a wireguard
+complete -c mintflow -n '__mintflow_in import' -a 'wireguard link subscription'
 complete -c mintflow -n '__mintflow_in import' -F

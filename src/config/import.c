@@ -20,6 +20,8 @@ void mf_import_note(struct mf_import *im, uint32_t line, const char *fmt, ...)
 	va_list ap;
 	int n;
 
+	if (im->n_notes == MF_IMPORT_NOTES_MAX)
+		return;
 	if (im->n_notes == im->cap_notes) {
 		uint32_t cap = im->cap_notes ? im->cap_notes * 2 : 8;
 		struct mf_import_note *v = realloc(im->notes, cap * sizeof(*v));
@@ -30,7 +32,9 @@ void mf_import_note(struct mf_import *im, uint32_t line, const char *fmt, ...)
 		im->cap_notes = cap;
 	}
 	va_start(ap, fmt);
-	n = vasprintf(&text, fmt, ap);
+	n = im->n_notes == MF_IMPORT_NOTES_MAX - 1
+		    ? asprintf(&text, "there is more to say, from here on it is left out")
+		    : vasprintf(&text, fmt, ap);
 	va_end(ap);
 	if (n >= 0)
 		im->notes[im->n_notes++] = (struct mf_import_note){ .line = line, .text = text };
@@ -318,21 +322,30 @@ mf_err mf_import_wireguard(const char *text, size_t n, const char *name, struct 
 	return err;
 }
 
-mf_err mf_import_wireguard_file(const char *path, struct mf_import *out, struct mf_config_errors *errs)
+mf_err mf_import_read(const char *path, struct mf_config_arena **arena, struct mf_file *f,
+		      struct mf_config_errors *errs)
 {
-	struct mf_config_arena *arena = mf_config_arena_new();
 	struct mf_errbuf why;
-	struct mf_file f;
 	mf_err err;
 
-	*out = (struct mf_import){ 0 };
-	if (!arena)
+	*arena = mf_config_arena_new();
+	if (!*arena)
 		err = mf_fail(&why, MF_E_NO_MEMORY, "not enough memory to read %s", path);
 	else
-		err = mf_file_read(path, MF_CONFIG_MAX_BYTES, arena, &f, &why);
-	if (err) {
+		err = mf_file_read(path, MF_CONFIG_MAX_BYTES, *arena, f, &why);
+	if (err)
 		mf_config_error(errs, (struct mf_config_pos){ 0 }, "%s", why.text);
-	} else {
+	return err;
+}
+
+mf_err mf_import_wireguard_file(const char *path, struct mf_import *out, struct mf_config_errors *errs)
+{
+	struct mf_config_arena *arena;
+	struct mf_file f;
+	mf_err err = mf_import_read(path, &arena, &f, errs);
+
+	*out = (struct mf_import){ 0 };
+	if (!err) {
 		err = mf_import_wireguard(f.text, f.n, path, out, errs);
 		if (!err && mf_file_is_shared(&f))
 			mf_import_note(
@@ -347,18 +360,23 @@ mf_err mf_import_wireguard_file(const char *path, struct mf_import *out, struct 
 
 void mf_import_notes_print(const struct mf_import *im, const char *name, struct mf_text *out)
 {
-	for (uint32_t i = 0; i < im->n_notes; i++)
+	for (uint32_t i = 0; i < im->n_notes; i++) {
+		const char *what = im->notes[i].refused ? "not taken" : "note";
+
 		if (im->notes[i].line)
-			mf_text_printf(out, "%s:%u: note: %s\n", name, im->notes[i].line,
+			mf_text_printf(out, "%s:%u: %s: %s\n", name, im->notes[i].line, what,
 				       im->notes[i].text);
 		else
-			mf_text_printf(out, "%s: note: %s\n", name, im->notes[i].text);
+			mf_text_printf(out, "%s: %s: %s\n", name, what, im->notes[i].text);
+	}
 }
 
-void mf_import_notes_json(const struct mf_import *im, struct mf_json *j)
+void mf_import_notes_json(const struct mf_import *im, bool refused, struct mf_json *j)
 {
 	mf_json_array(j);
 	for (uint32_t i = 0; i < im->n_notes; i++) {
+		if (im->notes[i].refused != refused)
+			continue;
 		mf_json_object(j);
 		mf_json_key(j, "line");
 		if (im->notes[i].line)

@@ -158,7 +158,7 @@ static void endpoint(struct reader *r, const struct key *k, char *value)
 
 	if (bad)
 		mf_config_error(r->errs, r->pos, "`%s` must be host:port, got %s: %s", k->name,
-				mf_config_quote(value, quoted), bad);
+				mf_config_quote(mf_config_behind_user(value), quoted), bad);
 	else
 		r->peer->endpoint = host;
 }

@@ -23,7 +23,4 @@ struct mf_wgquick {
 void mf_wgquick_read(struct mf_config_arena *arena, const char *text, size_t n, const char *name,
 		     struct mf_wgquick *out, struct mf_import *notes, struct mf_config_errors *errs);
 
-/* Adds a note; import.c adds its own. */
-void mf_import_note(struct mf_import *im, uint32_t line, const char *fmt, ...) MF_PRINTF(3, 4);
-
 #endif

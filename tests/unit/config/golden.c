@@ -1,12 +1,13 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * golden - profiles in, what `mintflow check` says or prints out; wg-quick files in, profiles out.
+ * golden - profiles in, what `mintflow check` says or prints out; wg-quick files and lists of links in,
+ * profiles out.
  *
  *	golden profile|import DIR            compares, exit status 1 if anything differs
  *	golden profile|import DIR --update   writes what it finds as what is expected (look at the diff)
  *
  * DIR/x.yaml has either x.errors or x.printed beside it, DIR/x.conf either x.errors, or x.yaml and
- * x.notes.
+ * x.notes, DIR/x.links x.notes, and x.yaml unless nothing was taken.
  */
 #include "config/config.h"
 #include "config/import.h"
@@ -143,6 +144,43 @@ static void one_import(const char *name, const char *base, const char *text, siz
 	mf_text_free(&out);
 }
 
+/* What is printed must load in a profile. */
+static void expect_loads(const char *name, const struct mf_import *im)
+{
+	struct mf_config_errors errs = { 0 };
+	struct mf_text text = { 0 }, said = { 0 };
+	struct mf_config *cfg;
+
+	mf_text_printf(&text, "version: 1\ntunnel: {}\napp_routing: {}\n%s", im->profile.s);
+	if (mf_config_parse(text.s, text.len, name, 0, &cfg, &errs) == MF_OK &&
+	    cfg->n_interfaces == im->n_taken) {
+		passed++;
+	} else {
+		failed++;
+		mf_config_errors_print(&errs, &said);
+		printf("%s: what is printed does not load:\n%s", name, text_of(&said));
+	}
+	mf_config_free(cfg);
+	mf_config_errors_free(&errs);
+	mf_text_free(&text);
+	mf_text_free(&said);
+}
+
+static void one_list(const char *name, const char *base, const char *text, size_t n)
+{
+	struct mf_import im;
+	struct mf_text out = { 0 };
+	mf_err err = mf_import_links(text, n, &im);
+
+	mf_import_notes_print(&im, name, &out);
+	expect(base, "notes", text_of(&out));
+	expect(base, "yaml", err ? NULL : text_of(&im.profile));
+	if (!err)
+		expect_loads(name, &im);
+	mf_import_free(&im);
+	mf_text_free(&out);
+}
+
 static void one(const char *name, const char *suffix)
 {
 	size_t n, len = strlen(name), cut = strlen(suffix);
@@ -158,6 +196,8 @@ static void one(const char *name, const char *suffix)
 	}
 	if (!strcmp(suffix, ".yaml"))
 		one_profile(name, base, text, n);
+	else if (!strcmp(suffix, ".links"))
+		one_list(name, base, text, n);
 	else
 		one_import(name, base, text, n);
 	free(text);
@@ -175,7 +215,12 @@ int main(int argc, char **argv)
 	update = argc > 3 && !strcmp(argv[3], "--update");
 	n = scandir(".", &list, NULL, alphasort);
 	for (int i = 0; i < n; i++) {
-		one(list[i]->d_name, !strcmp(argv[1], "profile") ? ".yaml" : ".conf");
+		if (!strcmp(argv[1], "profile")) {
+			one(list[i]->d_name, ".yaml");
+		} else {
+			one(list[i]->d_name, ".conf");
+			one(list[i]->d_name, ".links");
+		}
 		free(list[i]);
 	}
 	if (n >= 0)

@@ -220,7 +220,7 @@ static void from_a_file(void **state)
 	assert_true(fd >= 0);
 	assert_int_equal(write(fd, text, strlen(text)), (ssize_t)strlen(text));
 	assert_int_equal(mf_import_wireguard_file(path, &im, &errs), MF_OK);
-	mf_import_notes_json(&im, &j);
+	mf_import_notes_json(&im, false, &j);
 	v = json_loads(out.s, 0, NULL);
 	assert_int_equal(json_integer_value(json_object_get(json_array_get(v, 0), "line")), 3);
 	assert_int_equal(json_array_size(v), im.n_notes);
