@@ -3,7 +3,7 @@
  * names - endpoints given by name: asks for the engine, again while there is no answer, and the
  * next address of the list each time a peer does not answer at the one before. Our own resolver
  * is asked, outside the tunnel, if the profile has servers for that; the system's before the
- * workers run, and when ours has failed.
+ * workers run (but not for the server of a proxy), and when ours has failed.
  */
 #ifndef MF_DAEMON_NAMES_H
 #define MF_DAEMON_NAMES_H
@@ -23,7 +23,7 @@ mf_nsec mf_endpoint_names_tick(struct mf_endpoint_names *n, mf_nsec now);
 bool mf_endpoint_names_pending(const struct mf_endpoint_names *n);
 /* The network changed: what had no answer may have one now. */
 void mf_endpoint_names_network_changed(struct mf_endpoint_names *n);
-/* A profile was applied: forgets names that nobody will ask about again. */
+/* A profile was applied: forgets names that nobody will ask about again, or waits for any more. */
 void mf_endpoint_names_forget(struct mf_endpoint_names *n);
 
 #endif

@@ -115,7 +115,7 @@ static uint32_t iface_mtu(const struct mf_daemon *d, const struct mf_config_inte
 	return n ? least : MTU_FALLBACK;
 }
 
-/* No VPN: what goes `direct` needs no room for headers of ours. */
+/* No VPN: what goes `direct` or to a proxy needs no room for headers of ours. */
 static uint32_t direct_mtu(uint32_t mark)
 {
 	struct mf_route_path path;
@@ -128,17 +128,19 @@ static uint32_t direct_mtu(uint32_t mark)
 uint32_t mf_network_mtu(const struct mf_daemon *d, const struct mf_config *cfg)
 {
 	uint32_t least = MTU_AUTO_MAX;
+	bool vpn = false;
 
 	if (cfg->tunnel.mtu)
 		return cfg->tunnel.mtu;
-	if (!cfg->n_interfaces)
-		return direct_mtu(mark_of(d, 0));
 	for (uint32_t i = 0; i < cfg->n_interfaces; i++) {
 		const struct mf_config_interface *f = &cfg->interfaces[i];
 
+		if (mf_config_is_proxy(f->type))
+			continue;
+		vpn = true;
 		least = (uint32_t)mf_min(least, f->mtu ? f->mtu : iface_mtu(d, f));
 	}
-	return least;
+	return vpn ? least : direct_mtu(mark_of(d, 0));
 }
 
 static mf_err set_mtu(struct mf_daemon *d, uint32_t mtu, struct mf_errbuf *eb)
@@ -236,7 +238,7 @@ static size_t marks(const struct mf_daemon *d, uint32_t out[MARKS_MAX])
 	size_t n = 0;
 
 	for (uint32_t i = 0; n < MARKS_MAX && mf_engine_iface(d->engine, i, &f); i++) {
-		uint32_t mark = mf_wg_device_fwmark(f.device);
+		uint32_t mark = f.device ? mf_wg_device_fwmark(f.device) : 0;
 		size_t k = 0;
 
 		while (k < n && out[k] != mark)
@@ -331,9 +333,13 @@ static uint64_t fingerprint(const struct mf_daemon *d)
 	struct mf_iface_info f;
 
 	for (uint32_t i = 0; mf_engine_iface(d->engine, i, &f); i++) {
-		uint32_t mark = mark_of(d, mf_wg_device_fwmark(f.device)), n = 0;
-		struct mf_wg_peer *p = mf_wg_peer_next(f.device, NULL);
+		uint32_t mark, n = 0;
+		struct mf_wg_peer *p;
 
+		if (!f.device)
+			continue;
+		mark = mark_of(d, mf_wg_device_fwmark(f.device));
+		p = mf_wg_peer_next(f.device, NULL);
 		for (; p && n < PEERS_LOOKED_AT; p = mf_wg_peer_next(f.device, p), n++) {
 			const struct mf_wg_path *to = mf_wg_peer_path(p);
 

@@ -376,6 +376,7 @@ static mf_err start_engine(struct mf_daemon *d, struct mf_errbuf *eb)
 		.memory = d->config->limits.memory,
 		.sessions = d->config->sessions.max,
 		.aead = d->options.aead,
+		.proxies = mf_config_has_proxies(d->config),
 		.mark = 0, /* sockets without a mark get d->mark, which can change */
 		.merge_tcp = mf_network_takes_tcp(d),
 		.merge_udp = mf_network_takes_udp(d),

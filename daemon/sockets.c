@@ -315,6 +315,8 @@ void mf_sockets_sync_uapi(struct mf_daemon *d)
 	for (l = d->listeners; l; l = l->next)
 		l->wanted = !l->uapi;
 	for (uint32_t i = 0; mf_engine_iface(d->engine, i, &info); i++) {
+		if (!info.device)
+			continue;
 		for (l = d->listeners; l; l = l->next)
 			if (l->uapi && strcmp(l->iface, info.name) == 0)
 				break;

@@ -100,7 +100,7 @@ void mf_report_peers(struct mf_control *c, struct mf_report *r, bool full, mf_ns
 	for (uint32_t i = 0; i < mf_engine_iface_count(c->engine); i++) {
 		struct mf_iface_info info;
 
-		if (!mf_engine_iface(c->engine, i, &info))
+		if (!mf_engine_iface(c->engine, i, &info) || !info.device)
 			continue;
 		for (struct mf_wg_peer *p = mf_wg_peer_next(info.device, NULL); p;
 		     p = mf_wg_peer_next(info.device, p))

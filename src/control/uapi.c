@@ -67,7 +67,8 @@ static struct mf_wg_device *find_device(const struct mf_uapi *u)
 	struct mf_iface_info info;
 
 	for (uint32_t i = 0; i < mf_engine_iface_count(u->engine); i++)
-		if (mf_engine_iface(u->engine, i, &info) && !strcmp(info.name, u->iface))
+		if (mf_engine_iface(u->engine, i, &info) && info.device &&
+		    !strcmp(info.name, u->iface))
 			return info.device;
 	return NULL;
 }

@@ -329,7 +329,7 @@ int mintflow_resolved(struct mintflow *m, uint64_t now, uint64_t tag,
 {
 	struct mf_endpoint e = endpoint_of(address);
 
-	mf_engine_resolved(m->engine, tag, &e, now);
+	mf_engine_resolved(m->engine, tag, &e, e.addr.family != 0, now);
 	run(m, now);
 	return MINTFLOW_OK;
 }
@@ -431,6 +431,7 @@ static int start(struct mintflow *m, const struct mf_config *cfg, int level, mf_
 		.n_workers = 1,
 		.memory = cfg->limits.memory,
 		.sessions = cfg->sessions.max,
+		.proxies = mf_config_has_proxies(cfg),
 	};
 	struct mf_tun_port port = { m, tun_recv, tun_send };
 	struct mf_errbuf eb;
@@ -526,7 +527,7 @@ static uint64_t count_sessions(struct mintflow *m)
 	uint64_t n = 0;
 
 	for (uint32_t i = 0; mf_engine_iface(m->engine, i, &f); i++)
-		for (struct mf_wg_peer *p = mf_wg_peer_next(f.device, NULL); p;
+		for (struct mf_wg_peer *p = f.device ? mf_wg_peer_next(f.device, NULL) : NULL; p;
 		     p = mf_wg_peer_next(f.device, p))
 			n += mf_wg_has_session(p, m->worker->graph.now);
 	return n;

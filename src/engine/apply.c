@@ -13,10 +13,12 @@
 
 /* ---- Interfaces ------------------------------------------------------------------------------ */
 
-static struct mf_iface *find_iface(const struct mf_engine *e, const char *name)
+/* A VPN that has become a proxy is another interface, which happens to have its name. */
+static struct mf_iface *find_iface(const struct mf_engine *e, const struct mf_config_interface *ci)
 {
 	for (uint32_t i = 0; i < e->n_ifaces; i++)
-		if (strcmp(e->ifaces[i]->name, name) == 0)
+		if (!strcmp(e->ifaces[i]->name, ci->name) &&
+		    !e->ifaces[i]->device == mf_config_is_proxy(ci->type))
 			return e->ifaces[i];
 	return NULL;
 }
@@ -32,11 +34,12 @@ static void free_named(struct mf_iface *f)
 	}
 }
 
-void mf_iface_free(void *obj)
+static void free_iface(void *obj)
 {
 	struct mf_iface *f = obj;
 
 	free_named(f);
+	mf_proxy_config_unref(f->proxy);
 	free(f);
 }
 
@@ -53,7 +56,8 @@ static uint32_t free_hop(const struct mf_engine *e)
 }
 
 /* A new interface, known to the engine but not to the packet path yet. */
-static struct mf_iface *add_iface(struct mf_engine *e, const char *name)
+static struct mf_iface *add_iface(struct mf_engine *e, const struct mf_config_interface *ci,
+				  uint32_t hop)
 {
 	struct mf_iface **grown = realloc(e->ifaces, (e->n_ifaces + 1) * sizeof(*grown));
 	struct mf_iface *f = calloc(1, sizeof(*f));
@@ -62,13 +66,17 @@ static struct mf_iface *add_iface(struct mf_engine *e, const char *name)
 		e->ifaces = grown;
 	if (!grown || !f)
 		goto fail;
-	memcpy(f->name, name, strlen(name) + 1);
+	memcpy(f->name, ci->name, strlen(ci->name) + 1);
 	f->engine = e;
 	f->slot = MF_NO_SLOT;
-	f->wg.hop = free_hop(e);
-	f->device = mf_wg_device_add(e->wg, f);
-	if (!f->device)
-		goto fail;
+	f->wg.hop = hop;
+	mf_engine_hop_totals(e, hop, &f->before);
+	f->before.sessions = 0;
+	if (!mf_config_is_proxy(ci->type)) {
+		f->device = mf_wg_device_add(e->wg, f);
+		if (!f->device)
+			goto fail;
+	}
 	e->ifaces[e->n_ifaces++] = f;
 	if (f->wg.hop >= e->n_hops)
 		e->n_hops = f->wg.hop + 1;
@@ -78,15 +86,22 @@ fail:
 	return NULL;
 }
 
-static void remove_iface(struct mf_engine *e, uint32_t i)
+/* Off the list: a snapshot that is made now does not have it. */
+static struct mf_iface *take_off(struct mf_engine *e, uint32_t i)
 {
 	struct mf_iface *f = e->ifaces[i];
 
 	memmove(e->ifaces + i, e->ifaces + i + 1, (e->n_ifaces - i - 1) * sizeof(*e->ifaces));
 	e->n_ifaces--;
-	mf_wg_device_remove(f->device, e->now);
+	return f;
+}
+
+void mf_iface_remove(struct mf_engine *e, struct mf_iface *f)
+{
+	if (f->device)
+		mf_wg_device_remove(f->device, e->now);
 	mf_slot_put(e, f->slot);
-	mf_reclaim_defer(&e->reclaim, mf_iface_free, f);
+	mf_reclaim_defer(&e->reclaim, free_iface, f);
 }
 
 static struct mf_addr first_of(const struct mf_config_prefixes *list, uint8_t family)
@@ -210,92 +225,31 @@ static void remember_names(struct mf_iface *f, const struct mf_config_interface 
 	}
 }
 
-/* ---- Snapshot -------------------------------------------------------------------------------- */
-
-struct mf_snapshot *mf_snapshot_new(const struct mf_engine *e)
-{
-	struct mf_snapshot *s = calloc(1, sizeof(*s) + e->n_hops * sizeof(s->hop[0]));
-
-	if (s)
-		s->n_hops = e->n_hops;
-	return s;
-}
-
-static void fill(const struct mf_engine *e, struct mf_snapshot *s, const struct mf_route_table *routes)
-{
-	s->generation = e->snap ? e->snap->generation + 1 : 1;
-	s->routes4 = mf_route_table_ip4(routes);
-	s->routes6 = mf_route_table_ip6(routes);
-	s->tunnel4 = e->tunnel4;
-	s->tunnel6 = e->tunnel6;
-	s->tunnel_mtu = e->tunnel_mtu ? e->tunnel_mtu : e->default_mtu;
-	s->host = e->host_config;
-	s->host.mtu = s->tunnel_mtu;
-	s->host.tunnel4 = e->tunnel4;
-	s->host.tunnel6 = e->tunnel6;
-	s->staged_max = e->staged_max;
-	mf_steering_fill(e, s);
-	s->hop[MF_HOP_ID_DROP].kind = MF_HOP_DROP;
-	strcpy(s->hop[MF_HOP_ID_DROP].name, "drop");
-	s->hop[MF_HOP_ID_REJECT].kind = MF_HOP_REJECT;
-	strcpy(s->hop[MF_HOP_ID_REJECT].name, "reject");
-	s->hop[MF_HOP_ID_DIRECT].kind = MF_HOP_SESSION;
-	strcpy(s->hop[MF_HOP_ID_DIRECT].name, "direct");
-	s->hop[MF_HOP_ID_DNS].kind = MF_HOP_SESSION;
-	strcpy(s->hop[MF_HOP_ID_DNS].name, "dns");
-	for (uint32_t i = 0; i < e->n_ifaces; i++) {
-		const struct mf_iface *f = e->ifaces[i];
-		struct mf_next_hop *h = &s->hop[f->wg.hop];
-
-		h->kind = MF_HOP_WG;
-		h->udp_slot = f->slot;
-		h->mtu = f->mtu;
-		h->path_mtu = (uint32_t)mf_min(f->mtu, s->tunnel_mtu);
-		h->device = f->device;
-		h->inside4 = f->inside4;
-		h->inside6 = f->inside6;
-		memcpy(h->name, f->name, sizeof(h->name));
-	}
-}
-
-static void free_routes(void *obj)
-{
-	mf_route_table_free(obj);
-}
-
-void mf_publish(struct mf_engine *e, struct mf_snapshot *s, struct mf_route_table *routes)
-{
-	struct mf_snapshot *old = e->snap;
-
-	fill(e, s, routes);
-	__atomic_store_n(&e->shared.snap, s, __ATOMIC_SEQ_CST);
-	e->snap = s;
-	if (old)
-		mf_reclaim_defer(&e->reclaim, free, old);
-	if (e->routes && e->routes != routes)
-		mf_reclaim_defer(&e->reclaim, free_routes, e->routes);
-	e->routes = routes;
-}
-
 /* ---- A profile --------------------------------------------------------------------------------- */
 
 /* Everything that is made before anything changes. */
 struct prepared {
 	struct mf_route_table *routes;
-	struct mf_snapshot *snap[2];
+	struct mf_snapshot *snap;
 	struct mf_steering *steering;
-	uint32_t n_old; /* interfaces from here on are new */
+	uint32_t *hop_of; /* by index in the profile */
+	uint32_t n_old;   /* interfaces from here on are new */
 	struct {
 		struct mf_iface *iface;
 		/* Newly taken, or MF_NO_SLOT: the one it has stays. Once that is done, the one to
 		 * give up. */
 		uint8_t slot;
-	} * ifaces; /* by index in the profile */
+		/* Likewise; NULL: the one it has stays, or there was none. */
+		struct mf_proxy_config *proxy;
+		bool new_proxy;
+	} * ifaces;             /* by index in the profile */
+	struct mf_iface **gone; /* room for those that the profile does not have */
+	uint32_t n_gone;
 };
 
-static uint32_t hop_of(const struct prepared *p, const struct mf_config_rule *rule)
+uint32_t mf_hop_for(enum mf_config_action action, uint32_t interface, const uint32_t *hop_of)
 {
-	switch (rule->action) {
+	switch (action) {
 	case MF_CONFIG_TO_DROP:
 		return MF_HOP_ID_DROP;
 	case MF_CONFIG_TO_REJECT:
@@ -303,7 +257,7 @@ static uint32_t hop_of(const struct prepared *p, const struct mf_config_rule *ru
 	case MF_CONFIG_TO_DIRECT:
 		return MF_HOP_ID_DIRECT;
 	default:
-		return p->ifaces[rule->interface].iface->wg.hop;
+		return hop_of[interface];
 	}
 }
 
@@ -326,7 +280,9 @@ static mf_err prepare_routes(struct mf_engine *e, const struct mf_config *cfg, s
 					    : UINT32_MAX,
 		};
 
-		err = mf_route_table_add(p->routes, &rule->prefix, hop_of(p, rule), &origin);
+		err = mf_route_table_add(p->routes, &rule->prefix,
+					 mf_hop_for(rule->action, rule->interface, p->hop_of),
+					 &origin);
 	}
 	if (!err)
 		err = mf_route_table_commit(p->routes, &a, &b);
@@ -348,6 +304,16 @@ static bool keeps_port(const struct mf_engine *e, const struct mf_config *cfg,
 	return e->slots[f->slot].users == 1;
 }
 
+static mf_err prepare_port(struct mf_engine *e, const struct mf_config *cfg, const struct mf_iface *f,
+			   const struct mf_config_interface *ci, uint8_t *slot, struct mf_errbuf *eb)
+{
+	uint32_t mark = ci->fwmark ? ci->fwmark : e->options.mark;
+
+	if (!f->device || keeps_port(e, cfg, f, ci))
+		return MF_OK;
+	return mf_slot_get(e, ci->listen_port, mark, slot, eb);
+}
+
 static mf_err prepare_ifaces(struct mf_engine *e, const struct mf_config *cfg, struct prepared *p,
 			     struct mf_errbuf *eb)
 {
@@ -355,56 +321,74 @@ static mf_err prepare_ifaces(struct mf_engine *e, const struct mf_config *cfg, s
 		p->ifaces[i].slot = MF_NO_SLOT;
 	for (uint32_t i = 0; i < cfg->n_interfaces; i++) {
 		const struct mf_config_interface *ci = &cfg->interfaces[i];
-		uint32_t mark = ci->fwmark ? ci->fwmark : e->options.mark;
-		struct mf_iface *f = find_iface(e, ci->name);
+		struct mf_iface *f = find_iface(e, ci);
+		uint32_t hop = f ? f->wg.hop : free_hop(e);
 		mf_err err;
 
+		/* Those that go still have theirs. */
+		if (hop >= MF_HOST_HOPS)
+			return mf_fail(eb, MF_E_FULL,
+				       "interface %s: too many interfaces come while others go; "
+				       "remove those first",
+				       ci->name);
 		if (!f)
-			f = add_iface(e, ci->name);
+			f = add_iface(e, ci, hop);
 		p->ifaces[i].iface = f;
 		if (!f)
 			return mf_fail(eb, MF_E_NO_MEMORY, "interface %s: not enough memory",
 				       ci->name);
-		if (keeps_port(e, cfg, f, ci))
-			continue;
-		err = mf_slot_get(e, ci->listen_port, mark, &p->ifaces[i].slot, eb);
+		p->hop_of[i] = f->wg.hop;
+		err = prepare_port(e, cfg, f, ci, &p->ifaces[i].slot, eb);
 		if (err)
 			return err;
 	}
 	return MF_OK;
 }
 
+static mf_err prepare_proxies(struct mf_engine *e, const struct mf_config *cfg, struct prepared *p,
+			      struct mf_errbuf *eb)
+{
+	mf_err err = MF_OK;
+
+	for (uint32_t i = 0; i < cfg->n_interfaces && !err; i++) {
+		const struct mf_iface *f = p->ifaces[i].iface;
+
+		if (f->device)
+			continue;
+		if (f->proxy && f->fingerprint == mf_proxy_fingerprint(cfg, i, p->hop_of))
+			continue;
+		err = mf_proxy_make(e, cfg, i, p->hop_of, &p->ifaces[i].proxy, eb);
+		p->ifaces[i].new_proxy = !err;
+	}
+	return err;
+}
+
 static mf_err prepare_steering(struct mf_engine *e, const struct mf_config *cfg, struct prepared *p,
 			       struct mf_errbuf *eb)
 {
-	uint32_t *hop_of = calloc(cfg->n_interfaces + 1, sizeof(*hop_of));
-
-	for (uint32_t i = 0; hop_of && i < cfg->n_interfaces; i++)
-		hop_of[i] = p->ifaces[i].iface->wg.hop;
-	p->steering = hop_of ? mf_steering_new(e, cfg, p->routes, hop_of) : NULL;
-	free(hop_of);
+	p->steering = mf_steering_new(e, cfg, p->routes, p->hop_of);
 	return p->steering ? MF_OK
 			   : mf_fail(eb, MF_E_NO_MEMORY, "routes of names: not enough memory");
 }
 
-static mf_err prepare_snapshots(struct mf_engine *e, struct prepared *p, struct mf_errbuf *eb)
+static mf_err prepare_snapshot(struct mf_engine *e, struct prepared *p, struct mf_errbuf *eb)
 {
-	p->snap[0] = mf_snapshot_new(e);
-	p->snap[1] = mf_snapshot_new(e);
-	return p->snap[0] && p->snap[1] ? MF_OK
-					: mf_fail(eb, MF_E_NO_MEMORY, "routes: not enough memory");
+	p->snap = mf_snapshot_new(e);
+	p->gone = calloc(p->n_old + 1, sizeof(struct mf_iface *));
+	return p->snap && p->gone ? MF_OK : mf_fail(eb, MF_E_NO_MEMORY, "routes: not enough memory");
 }
 
 static void undo(struct mf_engine *e, const struct mf_config *cfg, struct prepared *p)
 {
 	for (uint32_t i = 0; i < cfg->n_interfaces; i++)
 		mf_slot_put(e, p->ifaces[i].slot);
+	for (uint32_t i = 0; i < cfg->n_interfaces; i++)
+		mf_proxy_config_unref(p->ifaces[i].proxy);
 	while (e->n_ifaces > p->n_old)
-		remove_iface(e, e->n_ifaces - 1);
+		mf_iface_remove(e, take_off(e, e->n_ifaces - 1));
 	mf_route_table_free(p->routes);
 	mf_steering_free(p->steering);
-	free(p->snap[0]);
-	free(p->snap[1]);
+	free(p->snap);
 }
 
 static mf_err commit_iface(struct mf_engine *e, struct mf_iface *f,
@@ -435,26 +419,78 @@ static mf_err commit_iface(struct mf_engine *e, struct mf_iface *f,
 	return err;
 }
 
-/* The interfaces in the order of the profile; those that it no longer names go. */
-static void settle(struct mf_engine *e, const struct mf_config *cfg, const struct prepared *p,
+static void commit_proxy(const struct mf_config *cfg, struct prepared *p, uint32_t i)
+{
+	struct mf_iface *f = p->ifaces[i].iface;
+	struct mf_proxy_config *old = f->proxy;
+
+	f->in_profile = true;
+	if (!p->ifaces[i].new_proxy)
+		return;
+	f->proxy = p->ifaces[i].proxy;
+	p->ifaces[i].proxy = old;
+	f->fingerprint = mf_proxy_fingerprint(cfg, i, p->hop_of);
+}
+
+static mf_err commit_ifaces(struct mf_engine *e, const struct mf_config *cfg, struct prepared *p,
+			    struct mf_apply_report *r, struct mf_errbuf *eb)
+{
+	mf_err err = MF_OK, one;
+
+	for (uint32_t i = 0; i < e->n_ifaces; i++)
+		e->ifaces[i]->in_profile = false;
+	for (uint32_t i = 0; i < cfg->n_interfaces; i++) {
+		if (!p->ifaces[i].iface->device) {
+			commit_proxy(cfg, p, i);
+			continue;
+		}
+		one = commit_iface(e, p->ifaces[i].iface, &cfg->interfaces[i], &p->ifaces[i].slot, r);
+		if (one)
+			err = mf_fail(eb, one, "interface %s: %s", cfg->interfaces[i].name,
+				      mf_err_text(one));
+	}
+	return err;
+}
+
+/* The interfaces in the order of the profile; those that it no longer names are off the list. */
+static void settle(struct mf_engine *e, const struct mf_config *cfg, struct prepared *p,
 		   struct mf_apply_report *r)
 {
+	r->interfaces_added = e->n_ifaces - p->n_old;
+	r->interfaces_changed = cfg->n_interfaces - r->interfaces_added;
 	for (uint32_t i = e->n_ifaces; i-- > 0;)
-		if (!e->ifaces[i]->in_profile) {
-			remove_iface(e, i);
-			r->interfaces_removed++;
-		}
-	for (uint32_t i = 0; i < cfg->n_interfaces; i++) {
+		if (!e->ifaces[i]->in_profile)
+			p->gone[p->n_gone++] = take_off(e, i);
+	r->interfaces_removed = p->n_gone;
+	for (uint32_t i = 0; i < cfg->n_interfaces; i++)
 		e->ifaces[i] = p->ifaces[i].iface;
-		mf_wg_device_set_up(e->ifaces[i]->device, true, e->now);
+}
+
+static void unref_proxy(void *config)
+{
+	mf_proxy_config_unref(config);
+}
+
+/* The snapshot that does not know them any more has been published. */
+static void give_up(struct mf_engine *e, const struct mf_config *cfg, const struct prepared *p)
+{
+	for (uint32_t i = 0; i < p->n_gone; i++)
+		mf_iface_remove(e, p->gone[i]);
+	for (uint32_t i = 0; i < cfg->n_interfaces; i++) {
+		mf_slot_put(e, p->ifaces[i].slot);
+		if (p->ifaces[i].proxy)
+			mf_reclaim_defer(&e->reclaim, unref_proxy, p->ifaces[i].proxy);
 	}
+	/* Who sleeps has connections of proxies that are to end, too. */
+	for (unsigned i = 0; i < e->n_workers; i++)
+		mf_events_wake(e, i);
 }
 
 static mf_err commit(struct mf_engine *e, const struct mf_config *cfg, struct prepared *p,
 		     struct mf_apply_report *r, struct mf_errbuf *eb)
 {
 	struct mf_steering *old = e->steering;
-	mf_err err = MF_OK, one;
+	mf_err err;
 
 	e->steering = p->steering;
 	e->tunnel4 = first_of(&cfg->tunnel.addresses, MF_AF_IP4);
@@ -463,25 +499,19 @@ static mf_err commit(struct mf_engine *e, const struct mf_config *cfg, struct pr
 	e->staged_max = cfg->limits.staged_packets;
 	e->host_config = mf_sessions_config(e, cfg);
 	mf_sessions_judge(e, p->routes, r);
-	for (uint32_t i = 0; i < e->n_ifaces; i++)
-		e->ifaces[i]->in_profile = false;
-	for (uint32_t i = 0; i < cfg->n_interfaces; i++) {
-		one = commit_iface(e, p->ifaces[i].iface, &cfg->interfaces[i], &p->ifaces[i].slot, r);
-		if (one)
-			err = mf_fail(eb, one, "interface %s: %s", cfg->interfaces[i].name,
-				      mf_err_text(one));
-	}
-	mf_publish(e, p->snap[0], p->routes);
+	err = commit_ifaces(e, cfg, p, r, eb);
 	r->routes = cfg->n_rules;
-	r->interfaces_added = e->n_ifaces - p->n_old;
-	r->interfaces_changed = cfg->n_interfaces - r->interfaces_added;
 	settle(e, cfg, p, r);
-	/* Again: the interfaces that went are out of the snapshot now. */
-	mf_publish(e, p->snap[1], p->routes);
+	mf_publish(e, p->snap, p->routes);
+	give_up(e, cfg, p);
+	for (uint32_t i = 0; i < cfg->n_interfaces; i++) {
+		if (e->ifaces[i]->device)
+			mf_wg_device_set_up(e->ifaces[i]->device, true, e->now);
+		if (p->ifaces[i].new_proxy)
+			mf_proxy_resolve(e, p->hop_of[i]);
+	}
 	mf_steering_retire(e, old);
 	mf_sessions_drop_strays(e);
-	for (uint32_t i = 0; i < cfg->n_interfaces; i++)
-		mf_slot_put(e, p->ifaces[i].slot);
 	return err;
 }
 
@@ -498,15 +528,21 @@ mf_err mf_engine_apply(struct mf_engine *e, const struct mf_config *cfg, mf_nsec
 	e->now = now;
 	mf_steering_await(e, now);
 	p.ifaces = calloc(cfg->n_interfaces + 1, sizeof(*p.ifaces));
-	if (!p.ifaces)
+	p.hop_of = calloc(cfg->n_interfaces + 1, sizeof(*p.hop_of));
+	if (!p.ifaces || !p.hop_of) {
+		free(p.ifaces);
+		free(p.hop_of);
 		return mf_fail(eb, MF_E_NO_MEMORY, "not enough memory");
+	}
 	err = prepare_ifaces(e, cfg, &p, eb);
+	if (!err)
+		err = prepare_proxies(e, cfg, &p, eb);
 	if (!err)
 		err = prepare_routes(e, cfg, &p, eb);
 	if (!err)
 		err = prepare_steering(e, cfg, &p, eb);
 	if (!err)
-		err = prepare_snapshots(e, &p, eb);
+		err = prepare_snapshot(e, &p, eb);
 	mf_steering_settle(e, !err);
 	if (err) {
 		undo(e, cfg, &p);
@@ -515,6 +551,8 @@ mf_err mf_engine_apply(struct mf_engine *e, const struct mf_config *cfg, mf_nsec
 		err = commit(e, cfg, &p, report, eb);
 	}
 	free(p.ifaces);
+	free(p.hop_of);
+	free(p.gone);
 	return err;
 }
 
@@ -525,7 +563,7 @@ mf_err mf_engine_apply_domains(struct mf_engine *e, const struct mf_config *cfg,
 	struct mf_steering *steering = NULL, *old = e->steering;
 
 	for (uint32_t i = 0; hops && i < cfg->n_interfaces; i++)
-		hops[i] = find_iface(e, cfg->interfaces[i].name)->wg.hop;
+		hops[i] = find_iface(e, &cfg->interfaces[i])->wg.hop;
 	if (hops && snap)
 		steering = mf_steering_new(e, cfg, e->routes, hops);
 	free(hops);

@@ -243,20 +243,6 @@ void mf_steering_free(struct mf_steering *s)
 	free(s);
 }
 
-static uint32_t hop_for(enum mf_config_action action, uint32_t interface, const uint32_t *hop_of)
-{
-	switch (action) {
-	case MF_CONFIG_TO_DROP:
-		return MF_HOP_ID_DROP;
-	case MF_CONFIG_TO_REJECT:
-		return MF_HOP_ID_REJECT;
-	case MF_CONFIG_TO_DIRECT:
-		return MF_HOP_ID_DIRECT;
-	default:
-		return hop_of[interface];
-	}
-}
-
 static const struct mf_domain_set *use_set(struct mf_engine *e, struct mf_steering *s,
 					   const struct mf_config_domain_set *ds)
 {
@@ -297,7 +283,7 @@ static void fill_names(struct mf_engine *e, struct mf_steering *s, const struct 
 		rule[n++] = (struct mf_name_rule){
 			.set = use_set(e, s, r->domain_set),
 			.set_name = r->domain_set->name,
-			.hop = hop_for(r->action, r->interface, hop_of),
+			.hop = mf_hop_for(r->action, r->interface, hop_of),
 			.rule = i,
 			.file = r->src.pos.file,
 			.line = r->src.pos.line,
@@ -404,25 +390,17 @@ static void note_no_ip6(struct mf_engine *e, struct mf_steering *s, const struct
 	s->dns.strip_aaaa_hops = strip;
 	s->dns.n_hops = strip ? e->n_hops : 0;
 	for (uint32_t i = 0; strip && cfg->dns.strip_aaaa && i < cfg->n_interfaces; i++)
-		strip[hop_of[i]] = !has_family(&cfg->interfaces[i].addresses, MF_AF_IP6);
-}
-
-/* Folds bytes into a number; a text with its NUL, so that two do not run together. */
-static void fold(uint64_t *sum, const void *p, size_t n)
-{
-	uint8_t key[MF_SIPHASH_KEY_LEN] = { 0 };
-
-	memcpy(key, sum, sizeof(*sum));
-	*sum = mf_siphash(key, p, n);
+		strip[hop_of[i]] = !mf_config_is_proxy(cfg->interfaces[i].type) &&
+				   !has_family(&cfg->interfaces[i].addresses, MF_AF_IP6);
 }
 
 static void fold_servers(uint64_t *sum, const struct mf_dns_server *v, uint8_t n)
 {
 	for (uint8_t i = 0; i < n; i++) {
-		fold(sum, v[i].text, strlen(v[i].text) + 1);
-		fold(sum, &v[i].hop, sizeof(v[i].hop));
+		mf_fold(sum, v[i].text, strlen(v[i].text) + 1);
+		mf_fold(sum, &v[i].hop, sizeof(v[i].hop));
 	}
-	fold(sum, &n, sizeof(n));
+	mf_fold(sum, &n, sizeof(n));
 }
 
 /* Of everything that answers depend on besides the rules of names. */
@@ -434,13 +412,13 @@ static uint64_t world_of(const struct mf_resolver_config *d, const struct mf_con
 	fold_servers(&sum, d->vpn, d->n_vpn);
 	fold_servers(&sum, d->direct, d->n_direct);
 	for (uint32_t i = 0; i < cfg->n_interfaces; i++) {
-		fold(&sum, cfg->interfaces[i].name, strlen(cfg->interfaces[i].name) + 1);
-		fold(&sum, &hop_of[i], sizeof(hop_of[i]));
-		fold(&sum, &d->strip_aaaa_hops[hop_of[i]], 1);
+		mf_fold(&sum, cfg->interfaces[i].name, strlen(cfg->interfaces[i].name) + 1);
+		mf_fold(&sum, &hop_of[i], sizeof(hop_of[i]));
+		mf_fold(&sum, &d->strip_aaaa_hops[hop_of[i]], 1);
 	}
-	fold(&sum, &d->rebind_protection, sizeof(d->rebind_protection));
+	mf_fold(&sum, &d->rebind_protection, sizeof(d->rebind_protection));
 	for (uint32_t i = 0; i < d->n_rebind_allow; i++)
-		fold(&sum, d->rebind_allow[i].b, d->rebind_allow[i].n);
+		mf_fold(&sum, d->rebind_allow[i].b, d->rebind_allow[i].n);
 	return sum;
 }
 
@@ -453,7 +431,7 @@ static void fill_dns(struct mf_engine *e, struct mf_steering *s, const struct mf
 
 	*d = (struct mf_resolver_config){
 		.names = s->names,
-		.fallback_hop = ar->enabled ? hop_for(ar->fallback, ar->fallback_interface, hop_of)
+		.fallback_hop = ar->enabled ? mf_hop_for(ar->fallback, ar->fallback_interface, hop_of)
 					    : MF_HOP_ID_DIRECT,
 		.direct_hop = MF_HOP_ID_DIRECT,
 		.drop_hop = MF_HOP_ID_DROP,

@@ -21,11 +21,24 @@ enum {
 	SMALL_MAX = 8192,
 };
 
+uint64_t mf_proxies_bytes(const struct mf_engine *e)
+{
+	return e->options.proxies ? e->options.memory / 8 : 0;
+}
+
+/* What connections to proxies may hold back. Those that come with a later profile have to do with a
+ * part of what is for everything else. */
+static uint64_t held_back(const struct mf_engine *e)
+{
+	return e->options.proxies ? mf_proxies_bytes(e) : e->options.memory / 32;
+}
+
 /* Of the memory that sessions leave three fifths are for large packets, a third for small ones, the rest
  * for everything else. */
 static mf_err share(const struct mf_engine *e, uint32_t *small, uint32_t *large, struct mf_errbuf *eb)
 {
-	uint64_t taken = mf_sessions_bytes(e) + mf_dns_bytes(e), memory = e->options.memory;
+	uint64_t taken = mf_sessions_bytes(e) + mf_dns_bytes(e) + mf_proxies_bytes(e);
+	uint64_t memory = e->options.memory;
 	uint64_t left = memory > taken ? memory - taken : 0;
 	size_t per_large = mf_pkt_pool_bytes(0, 256) / 256,
 	       per_small = mf_pkt_pool_bytes(4096, 0) / 4096;
@@ -73,7 +86,15 @@ static struct mf_worker *new_worker(struct mf_engine *e, unsigned index, uint32_
 	w->shared = &e->shared;
 	w->events = e->events;
 	w->wg = e->wg;
-	w->host = (struct mf_worker_host){ e->host.ctx, e->host.wake_control, e->host.wake_worker };
+	w->host = (struct mf_worker_host){
+		.ctx = e->host.ctx,
+		.wake_control = e->host.wake_control,
+		.wake_worker = e->host.wake_worker,
+		.wall_clock = e->host.wall_clock,
+		.rng = e->host.rng,
+		.log = &e->host.log,
+	};
+	w->held_max = held_back(e) / e->n_workers;
 	w->staged_limit = small / 4;
 	w->staged_large_limit = large / 4;
 	w->pool = mf_pkt_pool_new(small, large);
@@ -171,7 +192,7 @@ static void drop_staged(struct mf_engine *e)
 {
 	for (uint32_t i = 0; i < e->n_ifaces; i++) {
 		struct mf_wg_device *d = e->ifaces[i]->device;
-		struct mf_wg_peer *p = mf_wg_peer_next(d, NULL);
+		struct mf_wg_peer *p = d ? mf_wg_peer_next(d, NULL) : NULL;
 
 		for (; p; p = mf_wg_peer_next(d, p))
 			for (unsigned w = 0; w < e->n_workers; w++)
@@ -185,6 +206,7 @@ static void end_sessions(struct mf_worker *w)
 	mf_host_close_all(w->stack);
 	mf_dns_close(w->dns); /* it has asked through sessions of its own */
 	w->dns = NULL;
+	mf_proxies_free(w); /* some of their connections are sessions, too */
 	mf_graph_drain(&w->graph);
 	mf_host_free(w->stack);
 	w->stack = NULL;
@@ -224,17 +246,15 @@ void mf_engine_free(struct mf_engine *e)
 		if (e->workers[i])
 			mf_handoff_collect(e->workers[i]);
 	e->stopping = true;
-	for (uint32_t i = 0; i < e->n_ifaces; i++) {
-		mf_wg_device_remove(e->ifaces[i]->device, e->now);
-		mf_slot_put(e, e->ifaces[i]->slot);
-		mf_reclaim_defer(&e->reclaim, mf_iface_free, e->ifaces[i]);
-	}
+	for (uint32_t i = 0; i < e->n_ifaces; i++)
+		mf_iface_remove(e, e->ifaces[i]);
 	mf_reclaim_flush(&e->reclaim);
 	mf_wg_free(e->wg);
 	mf_reclaim_flush(&e->reclaim);
 	for (unsigned i = 0; i < e->n_workers; i++)
 		free_worker(e->workers[i]);
 	mf_dns_fini(e);
+	mf_tls_context_free(e->authorities);
 	mf_owners_free(e->owners);
 	mf_sources_free(e->sources);
 	mf_ring_free(e->events);
@@ -260,10 +280,12 @@ bool mf_engine_iface(const struct mf_engine *e, uint32_t i, struct mf_iface_info
 	f = e->ifaces[i];
 	*out = (struct mf_iface_info){
 		.name = f->name,
+		.hop = f->wg.hop,
 		.device = f->device,
+		.proxy = f->proxy,
 		.mtu = f->mtu,
-		.listen_port = mf_wg_device_listen_port(f->device),
-		.up = mf_wg_device_up(f->device),
+		.listen_port = f->device ? mf_wg_device_listen_port(f->device) : 0,
+		.up = !f->device || mf_wg_device_up(f->device),
 	};
 	return true;
 }
@@ -315,9 +337,9 @@ uint64_t mf_engine_memory(const struct mf_engine *e)
 	if (share(e, &small, &large, NULL))
 		return 0;
 	return (uint64_t)e->n_workers * (mf_pkt_pool_bytes(small, large) + sizeof(struct mf_worker)) +
-	       mf_sessions_bytes(e) + mf_dns_bytes(e) + mf_lpm_bytes(e->snap->routes4) +
-	       mf_lpm_bytes(e->snap->routes6) + mf_lpm_rib_bytes(e->snap->routes4) +
-	       mf_lpm_rib_bytes(e->snap->routes6);
+	       mf_sessions_bytes(e) + mf_dns_bytes(e) + mf_proxies_bytes(e) +
+	       mf_lpm_bytes(e->snap->routes4) + mf_lpm_bytes(e->snap->routes6) +
+	       mf_lpm_rib_bytes(e->snap->routes4) + mf_lpm_rib_bytes(e->snap->routes6);
 }
 
 /* Longest of the peer's allowed IPs that holds the address: the list is short or nobody is in a hurry. */

@@ -23,12 +23,12 @@
 
 struct mf_engine;
 
-/* What the engine needs from around it. All but the two wake-ups are called on the control thread. */
+/* What the engine needs from around it. All is called on the control thread but what says otherwise. */
 struct mf_engine_host {
 	void *ctx;
-	struct mf_log log;
-	struct mf_rng rng;
-	struct mf_wg_wall (*wall_clock)(void *ctx);
+	struct mf_log log;                          /* any thread */
+	struct mf_rng rng;                          /* any thread */
+	struct mf_wg_wall (*wall_clock)(void *ctx); /* any thread */
 	/* Opens the sockets of a local UDP port, one mf_udp_slot for each worker in `slots`. `*port`
 	 * is the port wanted, 0 for any, and becomes the one in use. `*handle` goes to udp_close, which
 	 * is called when no worker uses them any more. */
@@ -52,7 +52,9 @@ struct mf_engine_options {
 	/* Sessions of the host stack, of all workers together, 0: 16384; fewer if the memory is too little
 	 * (mf_engine_sessions_max). */
 	uint32_t sessions;
-	const char *aead;          /* back-end, NULL: the best */
+	const char *aead; /* back-end, NULL: the best */
+	/* The first profile has proxies: an eighth of `memory` is for what they hold back. */
+	bool proxies;
 	uint32_t mark;             /* SO_MARK of interfaces that have no fwmark of their own */
 	bool merge_tcp, merge_udp; /* what may be merged on the way to the TUN */
 	/* Of the DNS server and learned routes, 0: the defaults; they are part of `memory`. */
@@ -126,14 +128,17 @@ void mf_engine_network_changed(struct mf_engine *e, mf_nsec now);
 /* Another MTU for interfaces that have none in the profile, those that there are and later ones, and for
  * the TUN if the profile gives it none. */
 void mf_engine_set_default_mtu(struct mf_engine *e, uint32_t mtu);
-/* An answer to host.resolve; family 0: the name could not be resolved. */
-void mf_engine_resolved(struct mf_engine *e, uint64_t tag, const struct mf_endpoint *addr,
+/* An answer to host.resolve: all addresses of the name, with the port, the one to try first in front; n 0: it could
+ * not be resolved. */
+void mf_engine_resolved(struct mf_engine *e, uint64_t tag, const struct mf_endpoint *addr, size_t n,
 			mf_nsec now);
 
 /* Interfaces, in the order of the profile. */
 struct mf_iface_info {
 	const char *name;
-	struct mf_wg_device *device;
+	uint32_t hop;
+	struct mf_wg_device *device;         /* NULL: it is a proxy: */
+	const struct mf_proxy_config *proxy; /* NULL: it is none */
 	uint32_t mtu;
 	uint16_t listen_port;
 	bool up;
@@ -147,6 +152,13 @@ MF_MUST_CHECK mf_err mf_engine_set_listen_port(struct mf_engine *e, struct mf_wg
 					       uint16_t port, struct mf_errbuf *eb);
 void mf_engine_set_fwmark(struct mf_engine *e, struct mf_wg_device *d, uint32_t mark);
 struct mf_wg *mf_engine_wg(struct mf_engine *e);
+/* Does this tag of host.resolve ask for the server of a proxy? Its connections wait for the answer, so it may be asked
+ * for when there is somebody to be trusted with the question. */
+bool mf_engine_asks_for_proxy(uint64_t tag);
+/* Is there anybody left to whom an answer to this tag means something? */
+bool mf_engine_asks(const struct mf_engine *e, uint64_t tag);
+/* What all workers know of the proxy of a hop; false: it is no proxy. */
+bool mf_engine_proxy(const struct mf_engine *e, uint32_t hop, struct mf_proxy_report *out);
 
 /* The routes in force, for `show routes` and `why`; values are hop ids of mf_engine_snapshot. */
 const struct mf_route_table *mf_engine_routes(const struct mf_engine *e);

@@ -158,7 +158,8 @@ static void resolve(void *ctx, struct mf_wg_peer *peer)
 					(uint64_t)ref.index << 32 | ref.generation);
 }
 
-void mf_engine_resolved(struct mf_engine *e, uint64_t tag, const struct mf_endpoint *addr, mf_nsec now)
+void mf_engine_resolved(struct mf_engine *e, uint64_t tag, const struct mf_endpoint *addr, size_t n,
+			mf_nsec now)
 {
 	struct mf_wg_peer_ref ref = { (uint32_t)(tag >> 32), (uint32_t)tag };
 	struct mf_wg_peer *peer = mf_wg_peer_by_ref(e->wg, ref);
@@ -166,14 +167,14 @@ void mf_engine_resolved(struct mf_engine *e, uint64_t tag, const struct mf_endpo
 	struct mf_wg_peer_config c = { .set = MF_WG_SET_ENDPOINT | MF_WG_UPDATE_ONLY };
 
 	e->now = now;
-	if (!peer || !addr->addr.family)
+	if (mf_proxy_resolved_tag(e, tag, addr, n) || !peer || !n)
 		return;
 	mf_wg_peer_info(peer, now, &info);
 	mf_wipe(&info.psk, sizeof(info.psk));
-	if (mf_endpoint_equal(&info.endpoint, addr))
+	if (mf_endpoint_equal(&info.endpoint, &addr[0]))
 		return;
 	c.public_key = info.public_key;
-	c.endpoint = *addr;
+	c.endpoint = addr[0];
 	if (mf_wg_peer_set(mf_wg_peer_device(peer), &c, now, NULL) == MF_OK)
 		mf_wg_poke(e->wg, ref, now);
 }
@@ -282,6 +283,9 @@ static bool handle(struct mf_engine *e)
 		from = (struct mf_wg_path){ ev.remote, ev.local, ev.local_if };
 		mf_wg_roam(e->wg, ev.peer, &from);
 		break;
+	case MF_EVENT_RESOLVE:
+		mf_proxy_resolve(e, ev.hop);
+		break;
 	}
 	return true;
 }
@@ -310,19 +314,22 @@ mf_nsec mf_engine_control(struct mf_engine *e, mf_nsec now)
 	return deadline;
 }
 
-static void dns_network_changed(struct mf_worker *w, void *ctx)
+static void network_changed(struct mf_worker *w, void *ctx)
 {
 	(void)ctx;
-	mf_resolver_network_changed(w->dns->resolver, w->graph.now);
+	if (w->dns)
+		mf_resolver_network_changed(w->dns->resolver, w->graph.now);
+	mf_proxies_network_changed(w);
 }
 
 void mf_engine_network_changed(struct mf_engine *e, mf_nsec now)
 {
-	struct mf_order o = { .kind = MF_ORDER_CALL, .call = { .fn = dns_network_changed } };
+	struct mf_order o = { .kind = MF_ORDER_CALL, .call = { .fn = network_changed } };
 
 	e->now = now;
 	mf_wg_network_changed(e->wg, now);
-	mf_engine_order(e, 0, &o);
+	for (unsigned i = 0; i < e->n_workers; i++)
+		mf_engine_order(e, i, &o);
 }
 
 /* ---- For UAPI ---------------------------------------------------------------------------------- */

@@ -27,10 +27,13 @@ struct mf_iface {
 	bool default_mtu; /* the profile gives none */
 	uint32_t mark;    /* fwmark of the profile or of `wg set`; 0: the engine's */
 	struct mf_addr inside4, inside6;
+	struct mf_proxy_config *proxy; /* of a proxy, which has no device; NULL: it is none */
+	uint64_t fingerprint;          /* of what the profile says of it */
 	uint8_t slot;
 	uint16_t wanted_port;
 	struct mf_named_peer *named;
-	bool in_profile; /* while a profile is applied: it names this interface */
+	struct mf_hop_totals before; /* of whoever had this hop before; no sessions */
+	bool in_profile;             /* while a profile is applied: it names this interface */
 };
 
 /* A local UDP port; several interfaces may share one. */
@@ -85,9 +88,11 @@ struct mf_engine {
 	uint32_t staged_max;
 	struct mf_host_config host_config; /* of each worker, but for what the snapshot knows better */
 	uint32_t sessions_max;             /* of all workers together */
-	struct mf_owners *owners;          /* NULL: one worker only */
-	struct mf_sources *sources;        /* the same */
-	bool drop_sessions;                /* whose route leads elsewhere after the next apply */
+	uint64_t proxies_made;             /* settings of proxies, so far */
+	struct mf_tls_context *authorities; /* the system's, which proxies share; NULL: not read yet */
+	struct mf_owners *owners;           /* NULL: one worker only */
+	struct mf_sources *sources;         /* the same */
+	bool drop_sessions;                 /* whose route leads elsewhere after the next apply */
 	uint32_t default_mtu;
 	uint32_t tunnel_mtu; /* of the profile; 0: what the TUN has is default_mtu */
 	struct mf_trace *traces[MF_WORKERS_MAX];
@@ -103,11 +108,28 @@ MF_MUST_CHECK mf_err mf_slot_get(struct mf_engine *e, uint16_t port, uint32_t ma
 				 struct mf_errbuf *eb);
 void mf_slot_put(struct mf_engine *e, uint8_t slot);
 
-/* apply.c: room for a snapshot of the interfaces there are, NULL: out of memory; fills it from them as
+/* snapshot.c: room for a snapshot of the interfaces there are, NULL: out of memory; fills it from them as
  * they are now and publishes it. */
 struct mf_snapshot *mf_snapshot_new(const struct mf_engine *e);
 void mf_publish(struct mf_engine *e, struct mf_snapshot *s, struct mf_route_table *routes);
-void mf_iface_free(void *iface);
+/* apply.c: ends an interface that is on no list and in no published snapshot any more. */
+void mf_iface_remove(struct mf_engine *e, struct mf_iface *f);
+
+/* apply.c: the hop of what a route leads to; `hop_of`: by index of the interface in the profile. */
+uint32_t mf_hop_for(enum mf_config_action action, uint32_t interface, const uint32_t *hop_of);
+
+/* proxies.c: tells whether what a profile says of a proxy has changed; the proxy that it asks for (the caller's
+ * reference); asks for the addresses of a proxy's server; hands them out (false: the tag is no proxy's). */
+uint64_t mf_proxy_fingerprint(const struct mf_config *cfg, uint32_t index, const uint32_t *hop_of);
+MF_MUST_CHECK mf_err mf_proxy_make(struct mf_engine *e, const struct mf_config *cfg, uint32_t index,
+				   const uint32_t *hop_of, struct mf_proxy_config **out,
+				   struct mf_errbuf *eb);
+void mf_proxy_resolve(struct mf_engine *e, uint32_t hop);
+bool mf_proxy_resolved_tag(struct mf_engine *e, uint64_t tag, const struct mf_endpoint *addr,
+			   size_t n);
+
+/* Folds bytes into a number; a text with its NUL, so that two do not run together. */
+void mf_fold(uint64_t *sum, const void *p, size_t n);
 
 /* sessions.c: a worker's host stack, with everything that it needs from the worker; how sessions are
  * configured (NULL: no profile yet); what becomes of those that run when `routes` are in force. */
@@ -138,6 +160,8 @@ void mf_steering_settle(struct mf_engine *e, bool in_force);
 void mf_steering_sweep(struct mf_engine *e);
 /* Waits until learned routes are those of the snapshot in force. */
 void mf_steering_await(struct mf_engine *e, mf_nsec now);
+/* engine.c: bytes that are set aside for connections to proxies. */
+uint64_t mf_proxies_bytes(const struct mf_engine *e);
 /* Bytes of cache and learned routes. */
 uint64_t mf_dns_bytes(const struct mf_engine *e);
 

@@ -11,12 +11,12 @@ enum { SESSIONS_DEFAULT = 16384, SESSIONS_MIN = 64, BASE = 5 << 20, WORKER = 4 <
 
 /* ---- What each worker gets -------------------------------------------------------------------------- */
 
-/* Three fifths of the memory, but no more than the DNS server and the least that packets need leave; sessions that
- * do not fit are refused one by one, when they are asked for. */
+/* Three fifths of the memory, but no more than the DNS server, proxies and the least that packets need leave;
+ * sessions that do not fit are refused one by one, when they are asked for. */
 static uint64_t room_for_sessions(const struct mf_engine *e)
 {
 	uint64_t memory = e->options.memory,
-		 others = mf_dns_bytes(e) + e->n_workers * (uint64_t)WORKER;
+		 others = mf_dns_bytes(e) + mf_proxies_bytes(e) + e->n_workers * (uint64_t)WORKER;
 
 	if (memory <= BASE || memory <= others)
 		return 0;
@@ -169,9 +169,22 @@ void mf_engine_host_counters(const struct mf_engine *e, struct mf_host_counters 
 	}
 }
 
+static void take_away(struct mf_hop_totals *sum, const struct mf_hop_totals *less)
+{
+	const uint64_t *from = (const uint64_t *)less;
+	uint64_t *to = (uint64_t *)sum;
+
+	static_assert(sizeof(*sum) % sizeof(*to) == 0, "only counters");
+	for (size_t i = 0; i < sizeof(*sum) / sizeof(*to); i++)
+		to[i] -= from[i];
+}
+
 void mf_engine_hop_totals(const struct mf_engine *e, uint32_t hop, struct mf_hop_totals *out)
 {
 	*out = (struct mf_hop_totals){ 0 };
 	for (unsigned i = 0; i < e->n_workers; i++)
 		mf_counters_add(out, mf_host_hop(e->workers[i]->stack, hop), sizeof(*out));
+	for (uint32_t i = 0; i < e->n_ifaces; i++)
+		if (e->ifaces[i]->wg.hop == hop)
+			take_away(out, &e->ifaces[i]->before);
 }

@@ -45,6 +45,7 @@ static void look_up_to_date(struct mf_worker *w)
 	w->configured = w->snap->generation;
 	mf_host_configure(w->stack, &w->snap->host);
 	mf_host_routes_changed(w->stack, false);
+	mf_proxies_configure(w);
 	if (w->dns)
 		mf_dns_configure(w->dns, w->graph.now);
 }
@@ -97,6 +98,12 @@ static void obey(struct mf_worker *w, const struct mf_order *o)
 		if (o->call.done)
 			__atomic_store_n(o->call.done, 1, __ATOMIC_RELEASE);
 		break;
+	case MF_ORDER_PROXY_ADDRS:
+		/* The snapshot that made them wanted may be newer than this pass. */
+		mf_graph_drain(&w->graph);
+		look_up_to_date(w);
+		mf_proxies_resolved(w, &o->proxy);
+		break;
 	}
 }
 
@@ -110,20 +117,20 @@ static uint32_t obey_all(struct mf_worker *w)
 	return n;
 }
 
-/* Sessions: after the packets, so that they are answered in the same pass. What the resolver asks through a VPN
- * leaves at once, too. */
+/* Sessions: after the packets, so that they are answered in the same pass. What the resolver asks through a VPN or a
+ * proxy leaves at once, too. */
 static uint32_t serve(struct mf_worker *w)
 {
-	uint32_t turns;
+	uint32_t turns = mf_proxies_run(w), again;
 
 	mf_graph_poll(&w->graph, w->host_input);
-	turns = w->turns;
-	if (w->dns && mf_dns_run(w->dns, w->graph.now)) {
-		turns++;
+	turns += w->turns;
+	again = w->dns ? mf_dns_run(w->dns, w->graph.now) : 0;
+	again += mf_proxies_run(w);
+	if (again)
 		mf_graph_poll(&w->graph, w->host_input);
-	}
 	mf_graph_drain(&w->graph);
-	return turns;
+	return turns + again;
 }
 
 bool mf_worker_pass(struct mf_worker *w, mf_nsec now)
@@ -135,6 +142,7 @@ bool mf_worker_pass(struct mf_worker *w, mf_nsec now)
 
 	w->graph.now = now;
 	mf_host_begin(w->stack, now);
+	mf_proxies_begin(w, now);
 	look_up_to_date(w);
 	work = obey_all(w);
 	if (work || mf_jobs_pending(&w->jobs)) {
@@ -160,7 +168,7 @@ bool mf_worker_pass(struct mf_worker *w, mf_nsec now)
 	work += (uint32_t)mf_wheel_run(&w->wheel, now, w);
 	if (!work && w->n_workers > 1)
 		work += mf_jobs_help(w);
-	return work || more || mf_host_pending(w->stack);
+	return work || more || mf_host_pending(w->stack) || mf_proxies_pending(w);
 }
 
 bool mf_worker_sleep(struct mf_worker *w, mf_nsec *deadline)
@@ -171,7 +179,7 @@ bool mf_worker_sleep(struct mf_worker *w, mf_nsec *deadline)
 	/* Orders of our own (nodes/wg_output.c) must not be in the ring for a moment in which we say
 	 * that we are quiet. */
 	if (mf_ring_len(w->orders) || mf_handoff_waiting(&w->handoff) ||
-	    mf_host_pending(w->stack) || (w->dns && w->dns->due))
+	    mf_host_pending(w->stack) || mf_proxies_pending(w) || (w->dns && w->dns->due))
 		return false;
 	/* Sequentially consistent against whoever pushes, or publishes a snapshot, first and looks at `sleeping` then. */
 	__atomic_store_n(&w->sleeping, how, __ATOMIC_SEQ_CST);
@@ -184,6 +192,7 @@ bool mf_worker_sleep(struct mf_worker *w, mf_nsec *deadline)
 		return false;
 	}
 	*deadline = mf_min(mf_wheel_next(&w->wheel), mf_host_deadline(w->stack));
+	*deadline = mf_min(*deadline, mf_proxies_deadline(w));
 	if (w->dns)
 		*deadline = mf_min(*deadline, w->dns->next);
 	return true;

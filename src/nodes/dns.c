@@ -17,13 +17,8 @@ static struct mf_outbound *outbound(void *ctx, uint32_t hop)
 static uint32_t route(void *ctx, const struct mf_addr *a, bool *full)
 {
 	struct mf_dns *d = ctx;
-	const struct mf_snapshot *snap = d->worker->snap;
-	const struct mf_lpm *t = a->family == MF_AF_IP4 ? snap->routes4 : snap->routes6;
-	unsigned len = 0;
-	uint32_t hop = mf_lpm_match(t, a->b, &len);
 
-	*full = hop && len == mf_addr_bits(a);
-	return hop;
+	return mf_snapshot_match(d->worker->snap, a, full);
 }
 
 static void answer(void *ctx, const struct mf_dns_client *c, const uint8_t *msg, size_t n)

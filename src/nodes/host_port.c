@@ -96,7 +96,11 @@ struct mf_outbound *mf_host_port_outbound(struct mf_worker *w, uint32_t hop)
 		return w->direct;
 	if (hop == MF_HOP_ID_DNS)
 		return w->dns ? &w->dns->streams : NULL;
-	if (hop >= w->snap->n_hops || hop >= MF_HOST_HOPS || w->snap->hop[hop].kind != MF_HOP_WG)
+	if (hop >= w->snap->n_hops || hop >= MF_HOST_HOPS)
+		return NULL;
+	if (w->snap->hop[hop].proxy)
+		return mf_proxies_outbound(w, hop);
+	if (w->snap->hop[hop].kind != MF_HOP_WG)
 		return NULL;
 	return vpn(w, hop);
 }
@@ -113,20 +117,15 @@ static uint32_t route(void *ctx, const struct mf_addr *dst)
 	return mf_snapshot_route(w->snap, dst->b, dst->family);
 }
 
-/* A route of full length is what the user wants, whatever the name. */
-static bool is_explicit(const struct mf_snapshot *snap, const struct mf_addr *dst)
-{
-	unsigned len = 0;
-
-	return mf_lpm_match(dst->family == MF_AF_IP4 ? snap->routes4 : snap->routes6, dst->b, &len) &&
-	       len == mf_addr_bits(dst);
-}
-
 static bool settles(void *ctx, const struct mf_addr *dst)
 {
 	struct mf_worker *w = ctx;
+	bool full;
 
-	return w->snap->names && !is_explicit(w->snap, dst);
+	if (!w->snap->names)
+		return false;
+	(void)mf_snapshot_match(w->snap, dst, &full);
+	return !full;
 }
 
 /* Design 1.4, point 4: the route of the name, or for a name without one what the CIDR routes say. */

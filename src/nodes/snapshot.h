@@ -16,6 +16,7 @@
 #include "policy/lpm.h"
 #include "policy/names.h"
 #include "proto/wg/wg.h"
+#include "proxy/proxy.h"
 #include "resolver/resolver.h"
 
 /* Longer packets would not fit a UDP datagram once they are sealed: 65507 less 32. */
@@ -41,6 +42,7 @@ struct mf_next_hop {
 	/* Our address inside this VPN, one for each family; family 0: the packet keeps its source.
 	 * Packets from the tunnel's own address take it on the way out, and lose it on the way in. */
 	struct mf_addr inside4, inside6;
+	struct mf_proxy_config *proxy; /* sessions go to this one; NULL: it is no proxy */
 	char name[16];
 };
 
@@ -77,6 +79,23 @@ struct mf_snapshot {
 	struct mf_next_hop hop[];
 };
 
+/* Does it carry packets or sessions? The others end them. */
+static inline bool mf_hop_carries(const struct mf_next_hop *h)
+{
+	return h->kind == MF_HOP_WG || h->kind == MF_HOP_SESSION;
+}
+
+/* The interface of that name, an index into hop[]; MF_HOP_ID_NONE: there is none. One of the profile may be named like
+ * the internal DNS server, and is meant then. */
+static inline uint32_t mf_snapshot_hop_named(const struct mf_snapshot *snap, const char *name)
+{
+	uint32_t i = snap->n_hops - 1;
+
+	while (i && strcmp(snap->hop[i].name, name) != 0)
+		i--;
+	return i;
+}
+
 /* Where the routes that the user wrote lead a packet to the address at `dst`, of IP version 4 or 6: an index into
  * hop[]. */
 static inline uint32_t mf_snapshot_static_route(const struct mf_snapshot *snap, const uint8_t *dst,
@@ -84,6 +103,18 @@ static inline uint32_t mf_snapshot_static_route(const struct mf_snapshot *snap, 
 {
 	return ip_version == 4 ? mf_lpm_lookup4(snap->routes4, mf_load_be32(dst))
 			       : mf_lpm_lookup6(snap->routes6, dst);
+}
+
+/* The same; *full: by a route of full length, which is what the user wants whatever the name. */
+static inline uint32_t mf_snapshot_match(const struct mf_snapshot *snap, const struct mf_addr *dst,
+					 bool *full)
+{
+	unsigned len = 0;
+	uint32_t hop =
+		mf_lpm_match(dst->family == MF_AF_IP4 ? snap->routes4 : snap->routes6, dst->b, &len);
+
+	*full = hop && len == mf_addr_bits(dst);
+	return hop;
 }
 
 /* Where a learned route leads it, MF_HOP_ID_NONE: none does. All workers share them, and the one that learns may have

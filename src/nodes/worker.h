@@ -15,6 +15,7 @@
 #include "graph/trace.h"
 #include "nodes/handoff.h"
 #include "nodes/job.h"
+#include "nodes/proxies.h"
 #include "nodes/snapshot.h"
 #include "wire/gro.h"
 
@@ -32,12 +33,14 @@ enum mf_event_kind {
 	MF_EVENT_HANDSHAKE, /* a handshake or cookie message came in: `bytes` */
 	MF_EVENT_POKE,      /* look at this peer's timers */
 	MF_EVENT_ROAM,      /* this peer's authenticated packets come from `remote` now */
+	MF_EVENT_RESOLVE,   /* the proxy of `hop` wants the addresses of its server */
 };
 
 struct mf_event {
 	uint8_t kind;
 	uint8_t udp_slot;
 	uint16_t len;
+	uint32_t hop;
 	struct mf_wg_peer_ref peer;
 	struct mf_endpoint remote;
 	struct mf_addr local;
@@ -63,6 +66,7 @@ enum mf_order_kind {
 	MF_ORDER_CLOSE_SESSION, /* end the session `ref` */
 	MF_ORDER_DROP_STRAYS,   /* end the sessions whose route leads elsewhere now */
 	MF_ORDER_CALL,          /* do something that only this worker's thread may do */
+	MF_ORDER_PROXY_ADDRS,   /* the server of a proxy has the addresses `proxy` */
 };
 
 struct mf_order {
@@ -82,6 +86,7 @@ struct mf_order {
 			void *ctx;
 			uint32_t *done; /* becomes 1; NULL: nobody waits */
 		} call;
+		struct mf_proxy_addrs proxy;
 		struct {
 			struct mf_wg_path to;
 			uint8_t bytes[MF_HANDSHAKE_MAX];
@@ -89,11 +94,14 @@ struct mf_order {
 	};
 };
 
-/* How a worker reaches the threads around it; filled in by the host. Called from any worker. */
+/* How a worker reaches what is around it; filled in by the host. Called from any worker. */
 struct mf_worker_host {
 	void *ctx;
 	void (*wake_control)(void *ctx); /* there are events */
 	void (*wake_worker)(void *ctx, unsigned index);
+	struct mf_wg_wall (*wall_clock)(void *ctx);
+	struct mf_rng rng;
+	const struct mf_log *log;
 };
 
 /* Written by the control thread, read by every worker. */
@@ -135,10 +143,12 @@ struct mf_worker {
 	struct mf_outbound *direct; /* what carries those of `direct`; NULL: nothing does */
 	struct mf_handoff handoff;
 	struct mf_vpn vpn[MF_HOST_HOPS]; /* connections of our own through VPNs, by hop; host NULL: not used yet */
-	struct mf_dns *dns;  /* the internal DNS server; NULL: another worker has it */
-	uint64_t configured; /* generation of the snapshot that the host stack knows */
-	uint64_t emitted;    /* packets it has made for apps */
-	uint32_t turns;      /* that it gave to sessions in this pass */
+	struct mf_dns *dns;         /* the internal DNS server; NULL: another worker has it */
+	struct mf_proxies *proxies; /* atomic for others; NULL: there never was one */
+	size_t held_max;            /* bytes that their connections may hold back */
+	uint64_t configured;        /* generation of the snapshot that the host stack knows */
+	uint64_t emitted;           /* packets it has made for apps */
+	uint32_t turns;             /* that it gave to sessions in this pass */
 
 	/* Shared. */
 	struct mf_ring *events; /* to the control thread; one ring for all workers */

@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
  * Two whole engines with a live session: any packet from an app, any datagram from the network, any
- * plaintext from an authenticated peer. Part of the addresses is routed `direct`, to a far side that sends
- * back what it gets. Nothing may crash, leak or stall, and the books must balance.
+ * plaintext from an authenticated peer. Part of the addresses is routed `direct`, to a far side that answers each
+ * byte with a zero, and to proxies behind it: to VLESS that is an answer, to Shadowsocks nonsense. Nothing may crash,
+ * leak or stall, and the books must balance.
  *
  * byte 0: what, modulo 4 (0 app, 1 datagram, 2 datagram batch, 3 plaintext of the peer), and how much time
  * passes then (the high half, in tenths of a second); app packets continue with 8 bytes of offload metadata.
@@ -157,13 +158,21 @@ static void open_once(void)
 	if (done)
 		return;
 	done = true;
-	testnet_open(&net, &(struct testnet_options){
-				   .seed = 1,
-				   .routes = "    - { cidr: 0.0.0.0/0, to: wg0 }\n"
-					     "    - { cidr: \"::/0\", to: wg0 }\n"
-					     "    - { cidr: 203.0.0.0/8, to: direct }\n"
-					     "    - { cidr: \"2001::/16\", to: direct }\n",
-			   });
+	testnet_open(&net,
+		     &(struct testnet_options){
+			     .seed = 1,
+			     .routes = "    - { cidr: 0.0.0.0/0, to: wg0 }\n"
+				       "    - { cidr: \"::/0\", to: wg0 }\n"
+				       "    - { cidr: 203.0.0.0/8, to: direct }\n"
+				       "    - { cidr: \"2001::/16\", to: direct }\n"
+				       "    - { cidr: 198.51.0.0/16, to: vless }\n"
+				       "    - { cidr: 198.18.0.0/15, to: ss }\n",
+			     .interfaces = "  - { name: vless, type: vless, cleartext: true, "
+					   "server: \"203.0.113.7:80\", "
+					   "uuid: b831381d-6324-4d53-ad4f-8cda48b30811 }\n"
+					   "  - { name: ss, type: shadowsocks, password: x, "
+					   "server: \"203.0.113.8:8388\", method: aes-128-gcm }\n",
+		     });
 	mf_worker_set_direct(mf_engine_worker(net.side[0].engine, 0), &far);
 	testnet_app_send(&net.side[0], pkt, testnet_udp4(pkt, "10.9.0.1", "10.9.0.2", 1, 2, NULL, 0),
 			 0, 0, false, 0, 0);

@@ -270,8 +270,20 @@ static void wake_control(void *ctx)
 
 static void wake_worker(void *ctx, unsigned index)
 {
-	(void)ctx;
+	struct testnet_side *s = ctx;
+
 	(void)index;
+	__atomic_fetch_add(&s->woken, 1, __ATOMIC_RELAXED);
+}
+
+static void resolve(void *ctx, const char *name, uint16_t port, uint64_t tag)
+{
+	struct testnet_side *s = ctx;
+
+	snprintf(s->asked.name, sizeof(s->asked.name), "%s", name);
+	s->asked.port = port;
+	s->asked.tag = tag;
+	s->asked.n++;
 }
 
 /* Workers may have threads of their own. */
@@ -381,6 +393,7 @@ static void open_side(struct testnet *t, const struct testnet_options *o, unsign
 		.udp_set_mark = udp_set_mark,
 		.wake_control = wake_control,
 		.wake_worker = wake_worker,
+		.resolve = resolve,
 	};
 	struct mf_tun_port port = { .ctx = s, .recv = tun_recv, .send = tun_send };
 	struct mf_errbuf eb;
@@ -476,6 +489,7 @@ static mf_nsec workers_deadline(struct mf_engine *e)
 		const struct mf_worker *w = mf_engine_worker(e, i);
 
 		next = mf_min(next, mf_host_deadline(w->stack));
+		next = mf_min(next, mf_proxies_deadline(w));
 		if (w->dns)
 			next = mf_min(next, w->dns->next);
 	}

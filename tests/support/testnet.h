@@ -52,8 +52,16 @@ struct testnet_side {
 	struct testnet_queue udp_in;  /* datagrams that have arrived at the first port opened */
 	uint16_t refuse_port;         /* udp_open fails for it */
 	uint32_t released;            /* ports that workers have let go of */
-	bool split_gso;               /* the wire delivers single datagrams, as without UDP_GRO */
-	uint64_t sent;                /* datagrams */
+	uint32_t woken;               /* how often the engine has woken a worker */
+	/* The last name that it has asked for, and how many. */
+	struct {
+		char name[256];
+		uint16_t port;
+		uint64_t tag;
+		unsigned n;
+	} asked;
+	bool split_gso; /* the wire delivers single datagrams, as without UDP_GRO */
+	uint64_t sent;  /* datagrams */
 };
 
 struct testnet {

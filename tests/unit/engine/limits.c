@@ -24,9 +24,12 @@ static void test_any_memory_any_workers(void **state)
 	struct mf_engine_host host = { .rng = { mf_prng_fill, &prng }, .udp_open = open_port };
 
 	(void)state;
-	for (unsigned workers = 1; workers <= MF_WORKERS_MAX; workers++)
+	for (unsigned i = 2; i < 2 * (MF_WORKERS_MAX + 1); i++)
 		for (uint64_t mib = 0; mib <= 1024; mib = mib ? mib * 2 : 1) {
-			struct mf_engine_options o = { .n_workers = workers, .memory = mib * MIB };
+			unsigned workers = i / 2;
+			struct mf_engine_options o = { .n_workers = workers,
+						       .memory = mib * MIB,
+						       .proxies = i % 2 };
 			struct mf_engine *e = NULL;
 			struct mf_errbuf eb;
 			mf_err err = mf_engine_new(&e, &o, &host, 1, &eb);
