@@ -71,6 +71,7 @@ int cli_show(const struct cli_args *a);
 int cli_why(const struct cli_args *a);
 int cli_close(const struct cli_args *a);
 int cli_flush(const struct cli_args *a);
+int cli_test(const struct cli_args *a);
 int cli_reload(const struct cli_args *a);
 int cli_stop(const struct cli_args *a);
 int cli_capture(const struct cli_args *a);

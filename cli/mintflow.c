@@ -119,6 +119,16 @@ const struct cli_command cli_commands[] = {
 		.run = cli_flush,
 	},
 	{
+		.name = "test",
+		.operands = "INTERFACE [URL]",
+		.min_rest = 1,
+		.max_rest = 2,
+		.summary = "fetch a page through an interface, and tell what took how long, or what is wrong",
+		.more = "URL is of http:// or https://; default: https://example.com/\n",
+		.option = { TUNNEL, JSON },
+		.run = cli_test,
+	},
+	{
 		.name = "capture",
 		.operands = "[FILTER]",
 		.max_rest = -1,

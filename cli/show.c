@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * show - the commands that ask a running tunnel and print the answer: status, show, why, close, flush, reload.
+ * show - the commands that ask a running tunnel and print the answer: status, show, why, close, flush,
+ * test, reload.
  */
 #include <errno.h>
 #include <netdb.h>
@@ -250,6 +251,19 @@ int cli_flush(const struct cli_args *a)
 		return ask_once(a, request);
 	json_decref(request);
 	return status;
+}
+
+/* ---- Interfaces --------------------------------------------------------------------------------- */
+
+int cli_test(const struct cli_args *a)
+{
+	/* Of IANA, and there for everybody's tests. */
+	static const char example[] = "https://example.com/";
+	json_t *request = request_of("test", a);
+
+	json_object_set_new(request, "interface", json_string(a->rest[0]));
+	json_object_set_new(request, "url", json_string(a->n_rest > 1 ? a->rest[1] : example));
+	return ask_once(a, request);
 }
 
 /* ---- show --------------------------------------------------------------------------------------- */

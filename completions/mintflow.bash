@@ -35,8 +35,8 @@ _mintflow()
 
 	COMPREPLY=()
 	if ((COMP_CWORD == 1)); then
-		mapfile -t COMPREPLY < <(compgen -W "run check status show why close flush capture reload stop import \
-			genkey pubkey genpsk --help --version" -- "$cur")
+		mapfile -t COMPREPLY < <(compgen -W "run check status show why close flush test capture reload stop \
+			import genkey pubkey genpsk --help --version" -- "$cur")
 		return
 	fi
 	case $cmd:$prev in
@@ -74,7 +74,7 @@ _mintflow()
 		options="-i --interface -n --node -w --write -c --count -s --snaplen --name"
 		;;
 	reload) options="--drop-sessions -n --name --json" ;;
-	close | flush | stop) options="-n --name --json" ;;
+	close | flush | test | stop) options="-n --name --json" ;;
 	import) options="--json" ;;
 	*) options="" ;;
 	esac
@@ -88,6 +88,8 @@ _mintflow()
 	elif [[ ($cmd == show || $cmd == flush) && $prev == dns-cache ]] ||
 		[[ $cmd == why && $cur == *[a-z]* ]]; then
 		mapfile -t COMPREPLY < <(compgen -W "$(_mintflow_names dns-cache name)" -- "$cur")
+	elif [[ $cmd == test && $COMP_CWORD -eq 2 ]]; then
+		mapfile -t COMPREPLY < <(compgen -W "$(_mintflow_names interfaces name)" -- "$cur")
 	elif [[ $cmd == flush ]]; then
 		mapfile -t COMPREPLY < <(compgen -W "dns-cache" -- "$cur")
 	elif [[ $cmd == show ]]; then

@@ -12,8 +12,9 @@
 #include <sys/un.h>
 #include <unistd.h>
 
-#include "daemon/workers.h"
+#include "daemon/pump.h"
 #include "nodes/host_port.h"
+#include "platform/clock.h"
 #include "platform/socket.h"
 
 #define COME_WITHIN (30 * MF_SEC)
@@ -25,17 +26,16 @@ struct bridge {
 	struct mf_daemon *daemon;
 	struct bridge *next; /* of the main thread's list */
 	struct mf_timer turn;
-	struct mf_stream stream;
+	struct mf_pump pump;
 	uint32_t hop;
 	struct mf_endpoint to;
-	mf_nsec until;    /* the user has to come */
-	bool come;        /* the user has connected */
-	bool opened;      /* the far side has answered */
-	bool readable;    /* the socket may have bytes */
-	bool near_end;    /* the user sends no more */
-	bool broken;      /* it cannot be watched */
-	atomic_bool over; /* the main thread may free it */
-	size_t up_n, down_at, down_n;
+	char *name;                    /* to be connected to; NULL: the address */
+	struct mf_bridge_story *story; /* the worker's until it is over; NULL: nobody wants it */
+	mf_nsec until;                 /* the user has to come */
+	bool come;                     /* the user has connected */
+	bool opened;                   /* the far side has answered */
+	bool broken;                   /* it cannot be watched */
+	atomic_bool over;              /* the main thread may free it */
 	uint8_t up[BUFFER], down[BUFFER];
 };
 
@@ -51,9 +51,11 @@ static void drop(struct bridge *k)
 {
 	struct mf_worker *w = k->daemon->workers[0].worker;
 
+	if (k->story)
+		k->story->error = k->pump.stream.error;
 	mf_timer_disarm(&w->wheel, &k->turn);
-	if (k->stream.impl)
-		k->stream.out->ops->stream_close(&k->stream, true);
+	if (k->pump.stream.impl)
+		k->pump.stream.out->ops->stream_close(&k->pump.stream, true);
 	mf_socket_close(k->in.fd, false);
 	k->in.fd = -1;
 	atomic_store(&k->over, true);
@@ -64,7 +66,7 @@ static void failed(struct bridge *k, struct mf_worker *w, enum mf_stream_error w
 	char to[MF_ENDPOINT_STRLEN];
 
 	mf_logf(&k->daemon->log, MF_LOG_INFO, "connection of our own to %s through %s: %s",
-		mf_endpoint_format(&k->to, to),
+		k->name ? k->name : mf_endpoint_format(&k->to, to),
 		k->hop < w->snap->n_hops ? w->snap->hop[k->hop].name : "nobody",
 		mf_stream_error_text(why));
 	drop(k);
@@ -77,7 +79,7 @@ static void soon(struct bridge *k)
 
 static void stream_happened(struct mf_stream *s)
 {
-	soon(MF_CONTAINER_OF(s, struct bridge, stream));
+	soon(MF_CONTAINER_OF(s, struct bridge, pump.stream));
 }
 
 /* Strangers may find the name, too. */
@@ -93,7 +95,7 @@ static void socket_happened(struct mf_input *in, uint32_t events)
 {
 	struct bridge *k = (struct bridge *)in;
 
-	k->readable |= (events & (MF_POLL_READ | MF_POLL_END | MF_POLL_ERROR)) != 0;
+	k->pump.readable |= (events & (MF_POLL_READ | MF_POLL_END | MF_POLL_ERROR)) != 0;
 	soon(k);
 }
 
@@ -118,84 +120,29 @@ static void user_comes(struct mf_input *in, uint32_t events)
 		close(fd);
 	}
 	close(listener);
-	k->come = k->readable = true;
+	k->come = k->pump.readable = true;
 	in->ready = socket_happened;
 	k->broken = !watch(k, fd);
 	soon(k);
 }
 
-/* From the user to the far side. False: the user has gone. */
-static bool pull(struct bridge *k)
-{
-	const struct mf_outbound_ops *ops = k->stream.out->ops;
-	enum mf_stream_error why;
-
-	for (;;) {
-		struct mf_span span = { k->up, k->up_n };
-		struct mf_room room = { k->up, sizeof(k->up) };
-		size_t taken = k->up_n ? ops->stream_write(&k->stream, &span, 1) : 0;
-		ptrdiff_t got;
-
-		k->up_n -= taken;
-		memmove(k->up, k->up + taken, k->up_n);
-		if (k->up_n || !k->readable || k->near_end)
-			return true;
-		got = mf_socket_recv(k->in.fd, &room, 1, &why);
-		if (got == MF_STREAM_ERR)
-			return false;
-		if (got == MF_STREAM_EOF) {
-			k->near_end = true;
-			ops->stream_shutdown(&k->stream);
-			return true;
-		}
-		if (got == MF_STREAM_AGAIN) {
-			k->readable = false;
-			return true;
-		}
-		k->up_n = (size_t)got;
-	}
-}
-
-/* From the far side to the user. False: that was all. */
-static bool push(struct bridge *k)
-{
-	const struct mf_outbound_ops *ops = k->stream.out->ops;
-	enum mf_stream_error why = MF_STREAM_E_NONE;
-
-	for (;;) {
-		struct mf_span span = { k->down + k->down_at, k->down_n - k->down_at };
-		struct mf_room room = { k->down, sizeof(k->down) };
-		ptrdiff_t got;
-
-		k->down_at += span.n ? mf_socket_send(k->in.fd, &span, 1, &why) : 0;
-		if (why)
-			return false;
-		if (k->down_at < k->down_n)
-			return true;
-		got = ops->stream_read(&k->stream, &room, 1);
-		if (got == MF_STREAM_AGAIN)
-			return true;
-		if (got < 0)
-			return false;
-		k->down_at = 0;
-		k->down_n = (size_t)got;
-	}
-}
-
 static void turn(struct mf_timer *t, void *ctx, mf_nsec now)
 {
 	struct bridge *k = MF_CONTAINER_OF(t, struct bridge, turn);
-	uint32_t ready = k->stream.ready;
+	uint32_t ready = k->pump.stream.ready;
+	bool moved;
 
-	k->stream.ready = 0;
+	k->pump.stream.ready = 0;
 	k->opened |= (ready & MF_STREAM_OPENED) != 0;
+	if (k->story && k->opened && !k->story->opened)
+		k->story->opened = now;
 	if (ready & MF_STREAM_FAILED)
-		failed(k, ctx, k->stream.error);
+		failed(k, ctx, k->pump.stream.error);
 	else if (k->broken || (!k->come && now >= k->until))
 		drop(k);
 	else if (!k->come)
 		mf_timer_arm(&((struct mf_worker *)ctx)->wheel, t, k->until);
-	else if (k->opened && (!pull(k) || !push(k)))
+	else if (k->opened && (!mf_pump_up(&k->pump, &moved) || !mf_pump_down(&k->pump)))
 		drop(k);
 }
 
@@ -203,17 +150,22 @@ static void connect_it(struct mf_worker *w, void *ctx)
 {
 	struct bridge *k = ctx;
 	struct mf_outbound *out = mf_host_port_outbound(w, k->hop);
-	struct mf_target to = { .addr = k->to };
+	struct mf_target to = { .addr = k->to, .name = k->name };
+	struct mf_stream *s = &k->pump.stream;
 
 	k->until = w->graph.now + COME_WITHIN;
-	k->stream.out = out;
-	k->stream.wake = stream_happened;
-	k->stream.error = MF_STREAM_E_NET_UNREACHABLE;
+	*s = (struct mf_stream){ .out = out, .wake = stream_happened };
 	k->in.ready = user_comes;
-	if (!out || out->ops->stream_open(out, &k->stream, &to))
-		failed(k, w, k->stream.error);
-	else if (!watch(k, k->in.fd))
-		failed(k, w, MF_STREAM_E_NO_RESOURCES);
+	if (k->story) {
+		k->story->began = w->graph.now;
+		s->steps = &k->story->steps;
+	}
+	if (!out)
+		s->error = MF_STREAM_E_NO_DEVICE;
+	else if (!out->ops->stream_open(out, s, &to) && !watch(k, k->in.fd))
+		s->error = MF_STREAM_E_NO_RESOURCES;
+	if (s->error)
+		failed(k, w, s->error);
 	else
 		soon(k);
 }
@@ -231,6 +183,7 @@ static void sweep(struct mf_bridges *b)
 		}
 		*at = k->next;
 		b->n--;
+		free(k->name);
 		free(k);
 	}
 }
@@ -254,29 +207,61 @@ static int listen_somewhere(char name[MF_BRIDGE_NAME_MAX])
 	return -1;
 }
 
-bool mf_bridge_open(struct mf_daemon *d, uint32_t hop, const struct mf_endpoint *to,
-		    char name[MF_BRIDGE_NAME_MAX])
+static struct bridge *make(struct mf_daemon *d, const struct mf_target *to,
+			   char name[MF_BRIDGE_NAME_MAX])
+{
+	struct bridge *k = calloc(1, sizeof(*k));
+
+	if (!k)
+		return NULL;
+	k->name = to->name ? strdup(to->name) : NULL;
+	if ((to->name && !k->name) || (k->in.fd = listen_somewhere(name)) < 0) {
+		free(k->name);
+		free(k);
+		return NULL;
+	}
+	k->daemon = d;
+	k->to = to->addr;
+	k->turn.fire = turn;
+	k->pump = (struct mf_pump){ .in = &k->in, .size = BUFFER, .up = k->up, .down = k->down };
+	return k;
+}
+
+bool mf_bridge_open(struct mf_daemon *d, uint32_t hop, const struct mf_target *to,
+		    struct mf_bridge_story *story, char name[MF_BRIDGE_NAME_MAX])
 {
 	struct mf_bridges *b = d->bridges;
 	struct mf_order o = { .kind = MF_ORDER_CALL, .call = { .fn = connect_it } };
 	struct bridge *k;
 
 	sweep(b);
-	k = d->workers_run && b->n < MF_BRIDGES_MAX ? calloc(1, sizeof(*k)) : NULL;
-	if (!k || (k->in.fd = listen_somewhere(name)) < 0) {
-		free(k);
+	k = d->workers_run && b->n < MF_BRIDGES_MAX ? make(d, to, name) : NULL;
+	if (!k)
 		return false;
-	}
-	k->daemon = d;
 	k->hop = hop;
-	k->to = *to;
-	k->turn.fire = turn;
+	k->story = story;
 	k->next = b->list;
 	b->list = k;
 	b->n++;
 	o.call.ctx = k;
 	mf_engine_order(d->engine, 0, &o);
 	return true;
+}
+
+static void end_it(struct mf_worker *w, void *ctx)
+{
+	struct bridge *k = ctx;
+
+	(void)w;
+	if (!atomic_load(&k->over))
+		drop(k);
+}
+
+void mf_bridge_end(struct mf_daemon *d, const struct mf_bridge_story *story)
+{
+	for (struct bridge *k = d->bridges->list; k; k = k->next)
+		if (k->story == story && !atomic_load(&k->over))
+			mf_engine_call(d->engine, 0, end_it, k, mf_clock_now());
 }
 
 struct mf_bridges *mf_bridges_new(struct mf_daemon *d)

@@ -3,6 +3,7 @@
 
 #include <stdlib.h>
 
+#include "daemon/pump.h"
 #include "nodes/host_port.h"
 #include "platform/listen.h"
 #include "platform/socket.h"
@@ -15,12 +16,10 @@ struct mf_tcp_client {
 	struct mf_dns_clients *all;
 	struct mf_tcp_client *next, **prev; /* open ones */
 	struct mf_tcp_client *next_ready;
-	struct mf_stream stream;
-	bool listed, readable, far_end, ended;
+	struct mf_pump pump;
+	bool listed;
 	mf_nsec last;
-	/* On the way to the resolver, and to the client. */
-	size_t in_n, out_at, out_n;
-	uint8_t in_buf[BUFFER], out_buf[BUFFER];
+	uint8_t up[BUFFER], down[BUFFER]; /* on the way to the resolver, and to the client */
 };
 
 void mf_dns_clients_init(struct mf_dns_clients *c, struct mf_worker_thread *t, struct mf_worker *w)
@@ -39,7 +38,7 @@ static void list(struct mf_tcp_client *k)
 
 static void wake(struct mf_stream *s)
 {
-	struct mf_tcp_client *k = (void *)((uint8_t *)s - offsetof(struct mf_tcp_client, stream));
+	struct mf_tcp_client *k = MF_CONTAINER_OF(s, struct mf_tcp_client, pump.stream);
 
 	list(k);
 	k->all->worker->dns->due = true;
@@ -49,7 +48,7 @@ static void socket_ready(struct mf_input *in, uint32_t events)
 {
 	struct mf_tcp_client *k = (void *)in;
 
-	k->readable |= (events & (MF_POLL_READ | MF_POLL_END | MF_POLL_ERROR)) != 0;
+	k->pump.readable |= (events & (MF_POLL_READ | MF_POLL_END | MF_POLL_ERROR)) != 0;
 	list(k);
 	k->all->worker->dns->due = true;
 }
@@ -73,16 +72,17 @@ bool mf_dns_client_open(struct mf_dns_clients *c, int fd, const struct mf_endpoi
 		return false;
 	k->all = c;
 	k->last = c->worker->graph.now;
-	k->stream.out = out;
-	k->stream.wake = wake;
+	k->pump = (struct mf_pump){ .in = &k->in, .size = BUFFER, .up = k->up, .down = k->down };
+	k->pump.stream.out = out;
+	k->pump.stream.wake = wake;
 	k->in.ready = socket_ready;
-	if (out->ops->stream_open(out, &k->stream, &to)) {
+	if (out->ops->stream_open(out, &k->pump.stream, &to)) {
 		free(k);
 		return false;
 	}
 	if (mf_input_watch(&k->in, c->thread, fd,
 			   MF_POLL_READ | MF_POLL_WRITE | MF_POLL_END | MF_POLL_EDGE)) {
-		out->ops->stream_close(&k->stream, true);
+		out->ops->stream_close(&k->pump.stream, true);
 		free(k);
 		return false;
 	}
@@ -92,7 +92,7 @@ bool mf_dns_client_open(struct mf_dns_clients *c, int fd, const struct mf_endpoi
 		k->next->prev = &k->next;
 	c->open = k;
 	c->n++;
-	k->readable = true;
+	k->pump.readable = true;
 	list(k);
 	return true;
 }
@@ -110,83 +110,26 @@ static void unlist(struct mf_tcp_client *k)
 
 static void drop(struct mf_tcp_client *k)
 {
-	if (k->stream.impl)
-		k->stream.out->ops->stream_close(&k->stream, false);
+	if (k->pump.stream.impl)
+		k->pump.stream.out->ops->stream_close(&k->pump.stream, false);
 	mf_socket_close(k->in.fd, false);
 	unlist(k);
 	unlink_conn(k);
 	free(k);
 }
 
-/* From the socket to the resolver. False: the connection is over. */
-static bool pull(struct mf_tcp_client *k, mf_nsec now)
-{
-	const struct mf_outbound_ops *ops = k->stream.out->ops;
-	enum mf_stream_error why = MF_STREAM_E_NONE;
-
-	for (;;) {
-		struct mf_span span = { k->in_buf, k->in_n };
-		size_t taken = k->in_n ? ops->stream_write(&k->stream, &span, 1) : 0;
-		struct mf_room room;
-		ptrdiff_t got;
-
-		k->in_n -= taken;
-		memmove(k->in_buf, k->in_buf + taken, k->in_n);
-		if (k->in_n || !k->readable || k->far_end)
-			return true;
-		room = (struct mf_room){ k->in_buf, sizeof(k->in_buf) };
-		got = mf_socket_recv(k->in.fd, &room, 1, &why);
-		if (got == MF_STREAM_ERR)
-			return false;
-		if (got == MF_STREAM_EOF) {
-			k->far_end = true;
-			ops->stream_shutdown(&k->stream);
-			return true;
-		}
-		if (got == MF_STREAM_AGAIN) {
-			k->readable = false;
-			return true;
-		}
-		k->in_n = (size_t)got;
-		k->last = now;
-	}
-}
-
-/* From the resolver to the socket. False: the connection is over. */
-static bool push(struct mf_tcp_client *k)
-{
-	const struct mf_outbound_ops *ops = k->stream.out->ops;
-	enum mf_stream_error why = MF_STREAM_E_NONE;
-
-	for (;;) {
-		struct mf_span span = { k->out_buf + k->out_at, k->out_n - k->out_at };
-		struct mf_room room = { k->out_buf, sizeof(k->out_buf) };
-		ptrdiff_t got;
-
-		k->out_at += span.n ? mf_socket_send(k->in.fd, &span, 1, &why) : 0;
-		if (why)
-			return false;
-		if (k->out_at < k->out_n)
-			return true;
-		got = ops->stream_read(&k->stream, &room, 1);
-		if (got == MF_STREAM_AGAIN)
-			return true;
-		if (got < 0)
-			return false; /* the end, after everything has been sent */
-		k->out_at = 0;
-		k->out_n = (size_t)got;
-	}
-}
-
 static void serve(struct mf_tcp_client *k, mf_nsec now)
 {
-	uint32_t ready = k->stream.ready;
+	uint32_t ready = k->pump.stream.ready;
+	bool moved = false;
 
 	/* What it is told from here on lists it again. */
 	k->listed = false;
-	k->stream.ready = 0;
-	if (ready & MF_STREAM_FAILED || !pull(k, now) || !push(k))
+	k->pump.stream.ready = 0;
+	if (ready & MF_STREAM_FAILED || !mf_pump_up(&k->pump, &moved) || !mf_pump_down(&k->pump))
 		drop(k);
+	else if (moved)
+		k->last = now;
 }
 
 uint32_t mf_dns_clients_run(struct mf_dns_clients *c, mf_nsec now)
@@ -210,7 +153,7 @@ uint32_t mf_dns_clients_run(struct mf_dns_clients *c, mf_nsec now)
 void mf_dns_clients_close(struct mf_dns_clients *c)
 {
 	while (c->open) {
-		c->open->stream.impl = NULL; /* went with the resolver */
+		c->open->pump.stream.impl = NULL; /* went with the resolver */
 		drop(c->open);
 	}
 }

@@ -9,6 +9,7 @@
 #include "daemon/dns.h"
 #include "daemon/names.h"
 #include "daemon/ports.h"
+#include "daemon/prober.h"
 #include "daemon/reload.h"
 #include "daemon/workers.h"
 #include "platform/clock.h"
@@ -154,6 +155,20 @@ static enum mf_stream_error direct_for(void *ctx, const struct mf_addr *dst,
 	return why;
 }
 
+static mf_err probe(void *ctx, uint32_t hop, const char *url, struct mf_errbuf *eb)
+{
+	struct mf_daemon *d = ctx;
+
+	return mf_prober_begin(d->prober, hop, url, eb);
+}
+
+static void probe_end(void *ctx)
+{
+	struct mf_daemon *d = ctx;
+
+	mf_prober_end(d->prober);
+}
+
 /* Of the device and the sockets, of tunnels and of `direct`. */
 static void counters(void *ctx, mf_control_counter_fn *add, void *to)
 {
@@ -175,5 +190,7 @@ struct mf_control_host mf_host_control(struct mf_daemon *d)
 		.device_for = device_for,
 		.direct = direct,
 		.direct_for = direct_for,
+		.probe = probe,
+		.probe_end = probe_end,
 	};
 }

@@ -45,6 +45,7 @@ struct mf_sets;
 struct mf_lookups;
 struct mf_bridges;
 struct mf_subscriptions;
+struct mf_prober;
 
 /* Of reload.c: the one that is under way, or the last. */
 struct mf_reload {
@@ -112,6 +113,7 @@ struct mf_daemon {
 	struct mf_lookups *lookups;
 	struct mf_bridges *bridges;
 	struct mf_subscriptions *subscriptions;
+	struct mf_prober *prober;
 
 	struct mf_source signals;
 	bool stopping;

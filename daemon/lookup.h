@@ -15,6 +15,7 @@ struct mf_found {
 	mf_err err; /* MF_E_UNSUPPORTED: there is no DNS server; MF_E_NOT_FOUND: no address */
 	struct mf_addr addr[MF_LOOKUP_ADDRS];
 	size_t n;
+	const char *why; /* n 0: for people; static */
 };
 typedef void mf_lookup_fn(struct mf_daemon *d, uint64_t tag, const char *name,
 			  const struct mf_found *found);
@@ -28,6 +29,10 @@ void mf_lookups_free(struct mf_lookups *l);
  * mf_lookups_tick. MF_E_UNSUPPORTED: the workers do not run yet; MF_E_NO_MEMORY. */
 MF_MUST_CHECK mf_err mf_lookup(struct mf_daemon *d, const char *name, uint32_t hop,
 			       mf_lookup_fn *done, uint64_t tag);
+/* The same, but the system is asked where there is no DNS server of ours for it; `err` then is
+ * never MF_E_UNSUPPORTED. MF_E_NO_MEMORY. */
+MF_MUST_CHECK mf_err mf_lookup_anyway(struct mf_daemon *d, const char *name, uint32_t hop,
+				      mf_lookup_fn *done, uint64_t tag);
 /* Hands out what has come. The main thread is woken for it. */
 void mf_lookups_tick(struct mf_lookups *l);
 

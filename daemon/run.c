@@ -12,6 +12,7 @@
 
 #include "base/count.h"
 #include "crypto/aead.h"
+#include "crypto/openssl_memory.h"
 #include "daemon/bridge.h"
 #include "daemon/daemon.h"
 #include "daemon/direct.h"
@@ -22,6 +23,7 @@
 #include "daemon/names.h"
 #include "daemon/network.h"
 #include "daemon/ports.h"
+#include "daemon/prober.h"
 #include "daemon/reload.h"
 #include "daemon/sets.h"
 #include "daemon/sockets.h"
@@ -249,6 +251,7 @@ static mf_nsec tick(struct mf_daemon *d)
 	next = mf_engine_control(d->engine, now);
 	next = mf_min(next, mf_endpoint_names_tick(d->names, now));
 	mf_lookups_tick(d->lookups);
+	mf_prober_tick(d->prober);
 	next = mf_min(next, mf_subscriptions_tick(d->subscriptions, now));
 	mf_reload_tick(d);
 	next = mf_min(next, mf_sets_tick(d->sets, now));
@@ -349,7 +352,8 @@ static mf_err read_sets(struct mf_daemon *d, struct mf_errbuf *eb)
 	d->lookups = mf_lookups_new(d);
 	d->bridges = mf_bridges_new(d);
 	d->subscriptions = mf_subscriptions_new(d);
-	if (!d->sets || !d->lookups || !d->bridges || !d->subscriptions)
+	d->prober = mf_prober_new(d);
+	if (!d->sets || !d->lookups || !d->bridges || !d->subscriptions || !d->prober)
 		return mf_fail(eb, MF_E_NO_MEMORY, "not enough memory");
 	d->reload.running = true; /* another one has to wait */
 	mf_sets_prepare(d->sets, d->config, first_sets_are_read);
@@ -566,6 +570,7 @@ static void stop(struct mf_daemon *d)
 	mf_sockets_close(d);
 	mf_control_free(d->control);
 	mf_subscriptions_free(d->subscriptions);
+	mf_prober_free(d->prober);
 	mf_engine_free(d->engine);
 	mf_lookups_free(d->lookups);
 	mf_bridges_free(d->bridges);
@@ -591,6 +596,7 @@ int mf_daemon_run(int argc, char **argv)
 
 	if (status >= 0)
 		return status;
+	(void)mf_openssl_memory_count(); /* if it is too late, nobody counts */
 	d.logger = mf_logger_new(d.options.json_log, d.options.level);
 	if (!d.logger)
 		return EXIT_FAILED;

@@ -14,7 +14,6 @@
 #include "daemon/sets.h"
 #include "platform/clock.h"
 #include "platform/random.h"
-#include "platform/resolve.h"
 #include "platform/thread.h"
 
 enum { REDIRECTS_MAX = 5, AT_ONCE = 4 };
@@ -51,9 +50,7 @@ struct sub {
 };
 
 struct mf_subscriptions {
-	struct mf_source source; /* first: of the system's resolver */
 	struct mf_daemon *daemon;
-	struct mf_system_resolver *resolver; /* without a DNS of ours; NULL: not needed yet */
 	struct sub *list;
 	uint64_t ids;
 };
@@ -137,16 +134,6 @@ static const char *hop_name(const struct mf_subscriptions *s, uint32_t hop)
 	return hop < snap->n_hops ? snap->hop[hop].name : "?";
 }
 
-static uint32_t hop_named(const struct mf_subscriptions *s, const char *name)
-{
-	const struct mf_snapshot *snap = mf_engine_snapshot(s->daemon->engine);
-
-	for (uint32_t i = MF_HOP_ID_DIRECT; i < snap->n_hops; i++)
-		if (i != MF_HOP_ID_DNS && !strcmp(snap->hop[i].name, name))
-			return i;
-	return MF_HOP_ID_NONE;
-}
-
 /* The interface that the server is reached through; with app routing off its address decides,
  * once it is known. */
 static uint32_t choose_hop(const struct sub *k)
@@ -157,7 +144,7 @@ static uint32_t choose_hop(const struct sub *k)
 	size_t n = strlen(k->place.host);
 
 	if (k->via)
-		return hop_named(k->all, k->via);
+		return mf_snapshot_hop_named(snap, k->via);
 	for (size_t i = 0; i <= n; i++)
 		host[i] = (char)(k->place.host[i] |
 				 (k->place.host[i] >= 'A' && k->place.host[i] <= 'Z' ? 0x20 : 0));
@@ -278,7 +265,7 @@ static bool set_text(char **to, const char *text)
 static void begin(struct sub *k, const struct mf_addr *addr)
 {
 	struct mf_daemon *d = k->all->daemon;
-	struct mf_endpoint to = { .addr = *addr, .port = k->place.port };
+	struct mf_target to = { .addr = { .addr = *addr, .port = k->place.port } };
 
 	if (k->hop == MF_HOP_ID_NONE)
 		k->hop = mf_route_table_lookup(mf_engine_routes(d->engine), addr);
@@ -298,7 +285,7 @@ static void begin(struct sub *k, const struct mf_addr *addr)
 		return;
 	}
 	k->fetch.ca_file = k->ca_file;
-	if (!mf_bridge_open(d, k->hop, &to, k->bridge)) {
+	if (!mf_bridge_open(d, k->hop, &to, NULL, k->bridge)) {
 		failed(k, "no connection can be made now");
 		return;
 	}
@@ -326,60 +313,12 @@ static void take_address(struct sub *k, const struct mf_addr *addr, size_t n, co
 		failed(k, why);
 }
 
-static void ask_system(struct sub *k);
-
 static void found(struct mf_daemon *d, uint64_t tag, const char *name, const struct mf_found *found)
 {
 	struct sub *k = asking(d->subscriptions, tag, name);
 
-	if (!k)
-		return;
-	if (found->err == MF_E_UNSUPPORTED || found->err == MF_E_GONE)
-		ask_system(k);
-	else
-		take_address(k, found->addr, found->n, "its name cannot be resolved");
-}
-
-static void system_answered(struct mf_daemon *d, struct mf_source *source, uint32_t events)
-{
-	struct mf_subscriptions *s = d->subscriptions;
-	struct mf_resolved *r = malloc(sizeof(*r));
-
-	(void)source;
-	(void)events;
-	while (r && mf_system_resolver_take(s->resolver, r)) {
-		struct sub *k = asking(s, r->tag, r->name);
-		struct mf_addr addr[MF_RESOLVE_MAX];
-
-		for (size_t i = 0; i < r->n; i++)
-			addr[i] = r->addr[i].addr;
-		if (k)
-			take_address(k, addr, r->n, r->why ? r->why : "its name cannot be resolved");
-	}
-	free(r);
-}
-
-static bool open_system(struct mf_subscriptions *s)
-{
-	if (s->resolver)
-		return true;
-	s->resolver = mf_system_resolver_new();
-	if (!s->resolver)
-		return false;
-	s->source = (struct mf_source){ mf_system_resolver_fd(s->resolver), system_answered };
-	if (!mf_daemon_watch(s->daemon, &s->source, MF_POLL_READ))
-		return true;
-	mf_system_resolver_free(s->resolver);
-	s->resolver = NULL;
-	return false;
-}
-
-/* There is no DNS in the profile, or no server for this way. */
-static void ask_system(struct sub *k)
-{
-	if (!open_system(k->all) ||
-	    mf_system_resolver_ask(k->all->resolver, k->place.host, k->place.port, k->id))
-		failed(k, "its name cannot be asked for now");
+	if (k)
+		take_address(k, found->addr, found->n, found->why);
 }
 
 static void ask(struct sub *k)
@@ -399,10 +338,8 @@ static void ask(struct sub *k)
 		begin(k, &literal);
 		return;
 	}
-	err = mf_lookup(d, k->place.host, k->via ? k->hop : 0, found, k->id);
-	if (err == MF_E_UNSUPPORTED)
-		ask_system(k);
-	else if (err)
+	err = mf_lookup_anyway(d, k->place.host, k->via ? k->hop : 0, found, k->id);
+	if (err)
 		failed(k, mf_err_text(err));
 }
 
@@ -588,9 +525,5 @@ void mf_subscriptions_free(struct mf_subscriptions *s)
 	for (struct sub *k = s->list; k; k = k->next)
 		k->wanted = false;
 	end_others(s);
-	if (s->resolver) {
-		mf_daemon_unwatch(s->daemon, &s->source);
-		mf_system_resolver_free(s->resolver);
-	}
 	free(s);
 }

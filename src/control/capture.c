@@ -79,11 +79,9 @@ static mf_err find_interface(const struct mf_engine *e, const char *name, struct
 {
 	const struct mf_snapshot *snap = mf_engine_snapshot(e);
 
-	for (uint32_t i = 0; i < snap->n_hops; i++)
-		if ((snap->hop[i].kind == MF_HOP_WG || snap->hop[i].kind == MF_HOP_SESSION) &&
-		    !strcmp(snap->hop[i].name, name))
-			return MF_OK;
-	return *name ? mf_fail(eb, MF_E_NOT_FOUND, "there is no interface %s", name) : MF_OK;
+	if (!*name || mf_hop_carries(&snap->hop[mf_snapshot_hop_named(snap, name)]))
+		return MF_OK;
+	return mf_fail(eb, MF_E_NOT_FOUND, "there is no interface %s that carries anything", name);
 }
 
 static uint32_t slots_for(uint32_t snaplen)

@@ -6,6 +6,7 @@
 
 #include "control/capture.h"
 #include "control/internal.h"
+#include "control/show_probe.h"
 
 /* A client that reads its capture slower than packets come gets at most this much ahead of itself; the
  * rest is missed by the capture, and counted. */
@@ -76,6 +77,10 @@ void mf_control_close(struct mf_control_conn *conn)
 	for (uint32_t i = 0; i < c->n_reloads; i++)
 		if (c->reload[i].conn == conn)
 			c->reload[i--] = c->reload[--c->n_reloads];
+	if (c->probe.conn == conn) {
+		c->probe.conn = NULL;
+		c->host.probe_end(c->host.ctx);
+	}
 	while (*at != conn)
 		at = &(*at)->next;
 	*at = conn->next;
@@ -102,7 +107,7 @@ static void answer_string(struct mf_text *out, const char *key, const char *valu
 	mf_text_add(out, "\n", 1);
 }
 
-static void answer_report(const struct mf_report *r, bool json, struct mf_text *out)
+static void put_report(const struct mf_report *r, bool json, struct mf_text *out)
 {
 	struct mf_text text = { 0 };
 
@@ -120,6 +125,11 @@ static void answer_report(const struct mf_report *r, bool json, struct mf_text *
 		answer_string(out, "text", text.s);
 		mf_text_free(&text);
 	}
+}
+
+static void answer_report(const struct mf_report *r, bool json, struct mf_text *out)
+{
+	put_report(r, json, out);
 	answer_ok(out);
 }
 
@@ -301,7 +311,7 @@ static void reload(struct mf_control_conn *conn, const struct mf_request *q, mf_
 	err = c->host.reload(c->host.ctx, q->drop_sessions, now, &changes, &report);
 	if (err == MF_E_AGAIN) {
 		MF_ASSERT(c->n_reloads < MF_CONTROL_CONNS_MAX); /* a connection is in it once */
-		c->reload[c->n_reloads++] = (struct mf_reload_wait){ conn, q->json };
+		c->reload[c->n_reloads++] = (struct mf_control_wait){ conn, q->json };
 	} else {
 		tell_reload(&conn->out, q->json, err, &changes, report.s);
 	}
@@ -312,10 +322,68 @@ void mf_control_reloaded(struct mf_control *c, mf_err err, const struct mf_apply
 			 const char *report)
 {
 	while (c->n_reloads) {
-		struct mf_reload_wait *w = &c->reload[--c->n_reloads];
+		struct mf_control_wait *w = &c->reload[--c->n_reloads];
 
 		tell_reload(&w->conn->out, w->json, err, changes, report);
 	}
+}
+
+/* ---- Tests of interfaces ------------------------------------------------------------------------ */
+
+/* Of those that carry something; MF_HOP_ID_NONE: there is none of that name. */
+static uint32_t carrier_named(const struct mf_control *c, const char *name)
+{
+	const struct mf_snapshot *snap = mf_engine_snapshot(c->engine);
+	uint32_t i = mf_snapshot_hop_named(snap, name);
+
+	return i != MF_HOP_ID_DNS && mf_hop_carries(&snap->hop[i]) ? i : MF_HOP_ID_NONE;
+}
+
+static void probe(struct mf_control_conn *conn, const struct mf_request *q)
+{
+	struct mf_control *c = conn->control;
+	uint32_t hop = carrier_named(c, q->interface);
+	struct mf_errbuf eb = { .text = "" };
+
+	if (!c->host.probe)
+		(void)mf_fail(&eb, MF_E_UNSUPPORTED, "this program cannot test interfaces");
+	else if (!hop)
+		(void)mf_fail(&eb, MF_E_NOT_FOUND,
+			      "there is no interface %s that carries anything; `mintflow show "
+			      "interfaces` lists them",
+			      q->interface);
+	else if (c->probe.conn)
+		(void)mf_fail(&eb, MF_E_EXISTS, "another test is running");
+	else if (!c->host.probe(c->host.ctx, hop, q->url, &eb))
+		c->probe = (struct mf_control_wait){ conn, q->json };
+	if (*eb.text)
+		answer_string(&conn->out, "error", eb.text);
+}
+
+void mf_control_probed(struct mf_control *c, const struct mf_probe *p)
+{
+	struct mf_control_conn *conn = c->probe.conn;
+	struct mf_report *r = conn ? mf_report_new() : NULL;
+	struct mf_text why = { 0 };
+
+	if (!conn)
+		return;
+	c->probe.conn = NULL;
+	if (r)
+		mf_report_probe(c, r, p);
+	if (p->failed)
+		mf_probe_say(p, &why);
+	if (!r || mf_report_failed(r) || why.failed) {
+		answer_string(&conn->out, "error", "not enough memory for the answer");
+	} else {
+		put_report(r, c->probe.json, &conn->out);
+		if (p->failed)
+			answer_string(&conn->out, "error", why.s);
+		else
+			answer_ok(&conn->out);
+	}
+	mf_text_free(&why);
+	mf_report_free(r);
 }
 
 static void stop(struct mf_control *c, struct mf_text *out)
@@ -347,13 +415,23 @@ static void capture(struct mf_control_conn *conn, const struct mf_request *q, mf
 	(void)mf_capture_read(c->capture, &conn->out, 0);
 }
 
+/* A misspelt name would list nothing, as if there were no sessions. */
+static mf_err check_via(const struct mf_control *c, const char *via, struct mf_errbuf *eb)
+{
+	if (mf_snapshot_hop_named(mf_engine_snapshot(c->engine), via))
+		return MF_OK;
+	return mf_fail(eb, MF_E_NOT_FOUND,
+		       "there is no interface %s; `mintflow show interfaces` lists them", via);
+}
+
 static void answer(struct mf_control_conn *conn, const char *line, size_t n, mf_nsec now)
 {
 	struct mf_control *c = conn->control;
 	struct mf_request *q = &c->request;
 	struct mf_errbuf eb;
 
-	if (mf_request_parse(line, n, q, &eb)) {
+	if (mf_request_parse(line, n, q, &eb) ||
+	    (*q->sessions.via && check_via(c, q->sessions.via, &eb))) {
 		answer_string(&conn->out, "error", eb.text);
 		return;
 	}
@@ -366,6 +444,9 @@ static void answer(struct mf_control_conn *conn, const char *line, size_t n, mf_
 		break;
 	case MF_REQUEST_RELOAD:
 		reload(conn, q, now);
+		break;
+	case MF_REQUEST_TEST:
+		probe(conn, q);
 		break;
 	case MF_REQUEST_STOP:
 		stop(c, &conn->out);
@@ -397,11 +478,13 @@ static bool captures(const struct mf_control_conn *conn)
 	return conn->control->capture_conn == conn;
 }
 
-/* It waits for a reload. */
-static bool reloads(const struct mf_control_conn *conn)
+/* It waits for a reload, or for a test. */
+static bool waits(const struct mf_control_conn *conn)
 {
 	const struct mf_control *c = conn->control;
 
+	if (c->probe.conn == conn)
+		return true;
 	for (uint32_t i = 0; i < c->n_reloads; i++)
 		if (c->reload[i].conn == conn)
 			return true;
@@ -411,7 +494,7 @@ static bool reloads(const struct mf_control_conn *conn)
 /* Answers the requests that are complete, one at a time: the next when the answer has been taken. */
 static void work(struct mf_control_conn *conn, mf_nsec now)
 {
-	while (!conn->closing && !captures(conn) && !reloads(conn) && !waiting(conn)) {
+	while (!conn->closing && !captures(conn) && !waits(conn) && !waiting(conn)) {
 		char *nl = conn->n_in ? memchr(conn->in, '\n', conn->n_in) : NULL;
 		size_t n;
 
@@ -433,7 +516,7 @@ static void work(struct mf_control_conn *conn, mf_nsec now)
 
 bool mf_control_wants(const struct mf_control_conn *conn)
 {
-	return !conn->closing && (captures(conn) || reloads(conn) || !waiting(conn));
+	return !conn->closing && (captures(conn) || waits(conn) || !waiting(conn));
 }
 
 bool mf_control_input(struct mf_control_conn *conn, const void *bytes, size_t n, mf_nsec now)

@@ -1,12 +1,13 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * control - what `mintflow status`, `show`, `why`, `close`, `flush`, `capture`, `reload` and `stop` ask of a
- * running engine: bytes of a stream in, bytes out. No sockets, files or clocks here.
+ * control - what `mintflow status`, `show`, `why`, `close`, `flush`, `test`, `capture`, `reload` and `stop`
+ * ask of a running engine: bytes of a stream in, bytes out. No sockets, files or clocks here.
  *
  * The protocol: the client sends one JSON object a line, at most MF_CONTROL_REQUEST_MAX bytes:
  *	{"cmd":"show","table":"routes","json":true}
  * The answer is any number of lines {"text":"..."} (for people) or {"json":...} (for programs), then
- * {"ok":true} or {"error":"..."}. After the {"ok":true} of a capture the stream is pcapng to its end.
+ * {"ok":true} or {"error":"..."} (a test that fails tells what it has found, and then the error).
+ * After the {"ok":true} of a capture the stream is pcapng to its end.
  * Private and preshared keys never appear in an answer.
  *
  * Threads: everything here runs on the engine's control thread.
@@ -78,8 +79,14 @@ struct mf_control_host {
 	/* The device that `direct` takes to this destination, or why it cannot. */
 	enum mf_stream_error (*direct_for)(void *ctx, const struct mf_addr *dst,
 					   char name[MF_CONTROL_DEVICE_STRLEN]);
+	/* Begins to fetch a URL through an interface; mf_control_probed brings the answer, some time
+	 * later. An error: nothing has begun. One at a time. */
+	mf_err (*probe)(void *ctx, uint32_t hop, const char *url, struct mf_errbuf *eb);
+	/* Nobody wants the answer any more: ends it soon, without mf_control_probed. */
+	void (*probe_end)(void *ctx);
 };
 
+struct mf_probe;
 struct mf_control;
 struct mf_control_conn;
 
@@ -98,6 +105,9 @@ void mf_control_close(struct mf_control_conn *conn);
  * every connection's output afterwards. */
 void mf_control_reloaded(struct mf_control *c, mf_err err, const struct mf_apply_report *changes,
 			 const char *report);
+
+/* The end of what host.probe has begun. Look at every connection's output afterwards. */
+void mf_control_probed(struct mf_control *c, const struct mf_probe *p);
 
 /* Bytes from the client, any number at a time. False: read no more, and close once what is waiting has
  * been sent. Only call it while mf_control_wants is true. */

@@ -3,7 +3,7 @@
 
 #include <stdio.h>
 
-#include "control/internal.h"
+#include "control/proxy_text.h"
 #include "wire/ip.h"
 
 static void fate_in_interface(const struct mf_why *why, mf_nsec now, struct mf_fate *f)
@@ -61,6 +61,41 @@ static void fate_as_session(struct mf_control *c, const struct mf_addr *dst,
 		 why->hop->name, device);
 }
 
+/* Does a proxy's own connection go through a VPN, maybe as that of the last of several proxies?
+ * There are no loops in a profile, but a bound costs nothing. */
+static bool ends_in_vpn(const struct mf_snapshot *snap, const struct mf_proxy_config *p)
+{
+	uint32_t hop = p->via;
+
+	for (unsigned i = 0; i < MF_HOST_HOPS && hop < snap->n_hops && snap->hop[hop].proxy; i++)
+		hop = snap->hop[hop].proxy->via;
+	return hop < snap->n_hops && snap->hop[hop].kind == MF_HOP_WG;
+}
+
+/* `to` gets what there is room for. */
+static void take_text(char *to, size_t size, struct mf_text *text)
+{
+	snprintf(to, size, "%s", text->s ? text->s : "");
+	mf_text_free(text);
+}
+
+static void fate_in_proxy(struct mf_control *c, const struct mf_why *why, struct mf_fate *f)
+{
+	const struct mf_proxy_config *p = why->hop->proxy;
+	struct mf_text text = { 0 }, udp = { 0 };
+
+	f->path = ends_in_vpn(mf_engine_snapshot(c->engine), p)
+			  ? "tun-input > ip-input > route-lookup > host-tcp or host-udp > "
+			    "wg-output > udp-output"
+			  : "tun-input > ip-input > route-lookup > host-tcp or host-udp";
+	f->verdict = "sent";
+	mf_text_printf(&text, "sent as a session through ");
+	mf_proxy_say(c, p, &text);
+	take_text(f->text, sizeof(f->text), &text);
+	mf_proxy_udp_say(p, &udp);
+	take_text(f->udp, sizeof(f->udp), &udp);
+}
+
 /* Asks ip-input's own rule, with a packet of nothing but a destination. */
 static bool is_martian(const struct mf_addr *dst)
 {
@@ -89,7 +124,10 @@ void mf_fate_decide(struct mf_control *c, const struct mf_addr *dst, const struc
 		fate_in_interface(why, now, f);
 		return;
 	case MF_HOP_SESSION:
-		fate_as_session(c, dst, why, f);
+		if (why->hop->proxy)
+			fate_in_proxy(c, why, f);
+		else
+			fate_as_session(c, dst, why, f);
 		return;
 	case MF_HOP_DROP:
 		f->drop = MF_DROP_POLICY_DROP;

@@ -11,7 +11,8 @@
 struct mf_fate {
 	const char *verdict, *path;
 	enum mf_drop drop;
-	char text[160];
+	char text[448]; /* with the name of a proxy's server */
+	char udp[96];   /* "": the same becomes of UDP */
 };
 
 /* `why`: what mf_engine_why says of the address. */

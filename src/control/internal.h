@@ -21,8 +21,8 @@ struct mf_sample {
 
 enum { MF_CONTROL_CONNS_MAX = 32 };
 
-/* A client that waits for the end of a reload. */
-struct mf_reload_wait {
+/* A client that waits for the end of a reload, or of a test. */
+struct mf_control_wait {
 	struct mf_control_conn *conn;
 	bool json;
 };
@@ -37,8 +37,9 @@ struct mf_control {
 	struct mf_request request; /* the one being answered: too large for the stack */
 	struct mf_capture *capture;
 	struct mf_control_conn *capture_conn;
-	struct mf_reload_wait reload[MF_CONTROL_CONNS_MAX];
+	struct mf_control_wait reload[MF_CONTROL_CONNS_MAX];
 	uint32_t n_reloads;
+	struct mf_control_wait probe; /* conn NULL: there is no test */
 };
 
 void mf_report_status(struct mf_control *c, struct mf_report *r, mf_nsec now);

@@ -23,6 +23,7 @@ enum {
 	STOP = 1 << MF_REQUEST_STOP,
 	CLOSE = 1 << MF_REQUEST_CLOSE,
 	FLUSH = 1 << MF_REQUEST_FLUSH,
+	TEST = 1 << MF_REQUEST_TEST,
 };
 
 static const char *const command_name[] = {
@@ -30,6 +31,7 @@ static const char *const command_name[] = {
 	[MF_REQUEST_WHY] = "why",       [MF_REQUEST_CAPTURE] = "capture",
 	[MF_REQUEST_RELOAD] = "reload", [MF_REQUEST_STOP] = "stop",
 	[MF_REQUEST_CLOSE] = "close",   [MF_REQUEST_FLUSH] = "flush",
+	[MF_REQUEST_TEST] = "test",
 };
 
 static mf_err not_a(struct mf_errbuf *eb, const char *key, const char *what)
@@ -46,7 +48,8 @@ static mf_err set_command(struct mf_request *r, const json_t *v, struct mf_errbu
 			r->command = (enum mf_request_command)i;
 			return MF_OK;
 		}
-	return not_a(eb, "cmd", "one of status, show, why, capture, reload, stop, close, flush");
+	return not_a(eb, "cmd",
+		     "one of status, show, why, capture, reload, stop, close, flush, test");
 }
 
 static mf_err set_json(struct mf_request *r, const json_t *v, struct mf_errbuf *eb)
@@ -270,6 +273,24 @@ static mf_err set_filter(struct mf_request *r, const json_t *v, struct mf_errbuf
 	return MF_OK;
 }
 
+/* ---- Test --------------------------------------------------------------------------------------- */
+
+/* What it is made of its reader finds out. */
+static mf_err set_url(struct mf_request *r, const json_t *v, struct mf_errbuf *eb)
+{
+	const char *s = json_string_value(v);
+
+	if (!s || strlen(s) != json_string_length(v) || strlen(s) > MF_REQUEST_URL_MAX)
+		return not_a(eb, "url", "a URL of up to 2048 bytes");
+	for (size_t i = 0; s[i]; i++)
+		if (s[i] <= ' ' || s[i] > '~')
+			return not_a(eb, "url", "a URL, without blanks");
+	strcpy(r->url, s);
+	return MF_OK;
+}
+
+/* ---- All of them --------------------------------------------------------------------------------- */
+
 /* Every key, for which commands it means something, and where it has to be. */
 static const struct key {
 	const char *name;
@@ -277,7 +298,7 @@ static const struct key {
 	mf_err (*set)(struct mf_request *r, const json_t *v, struct mf_errbuf *eb);
 } keys[] = {
 	{ "cmd", ~0u, ~0u, set_command },
-	{ "json", STATUS | SHOW | WHY | RELOAD | STOP | CLOSE | FLUSH, 0, set_json },
+	{ "json", STATUS | SHOW | WHY | RELOAD | STOP | CLOSE | FLUSH | TEST, 0, set_json },
 	{ "all", SHOW | CLOSE, 0, set_all },
 	{ "table", SHOW | FLUSH, SHOW | FLUSH, set_table },
 	{ "address", WHY, 0, set_address },
@@ -291,7 +312,8 @@ static const struct key {
 	{ "state", SHOW | CLOSE, 0, set_state },
 	{ "kept", SHOW | CLOSE, 0, set_kept },
 	{ "drop_sessions", RELOAD, 0, set_drop_sessions },
-	{ "interface", CAPTURE, 0, set_interface },
+	{ "interface", CAPTURE | TEST, TEST, set_interface },
+	{ "url", TEST, TEST, set_url },
 	{ "node", CAPTURE, 0, set_node },
 	{ "snaplen", CAPTURE, 0, set_snaplen },
 	{ "count", CAPTURE, 0, set_count },

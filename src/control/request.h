@@ -19,6 +19,7 @@ enum mf_request_command {
 	MF_REQUEST_STOP,
 	MF_REQUEST_CLOSE,
 	MF_REQUEST_FLUSH,
+	MF_REQUEST_TEST,
 };
 
 /* X(NAME, "name", "what it shows") */
@@ -44,6 +45,7 @@ const char *mf_show_name(enum mf_show table);
 
 enum {
 	MF_REQUEST_NAME = 32,
+	MF_REQUEST_URL_MAX = 2048,
 	MF_REQUEST_SNAPLEN_MAX = 65535,
 	MF_REQUEST_SNAPLEN_MIN = 64,
 	MF_REQUEST_IDS_MAX = 1024,
@@ -63,7 +65,8 @@ struct mf_request {
 	struct mf_session_filter sessions; /* show sessions, close */
 	bool filtered;                     /* at least one key of it was given */
 	bool drop_sessions;                /* reload */
-	char interface[MF_REQUEST_NAME];   /* capture: of this one only; "" is any */
+	char interface[MF_REQUEST_NAME];  /* capture: of this one only; "" is any; test: this one */
+	char url[MF_REQUEST_URL_MAX + 1]; /* test */
 	char node[MF_REQUEST_NAME]; /* capture: before this node; "" is wherever packets enter */
 	uint32_t snaplen;           /* capture */
 	uint64_t count;             /* capture: end after so many packets, 0: never */

@@ -29,14 +29,6 @@ static void add_addrs(struct mf_text *t, const struct mf_dns_facts *f, const cha
 		mf_text_printf(t, " +%zu", f->n_addrs - max);
 }
 
-static void text_cell(struct mf_report *r, struct mf_text *t)
-{
-	mf_cell_text(r, t->s ? t->s : "");
-	if (t->failed)
-		mf_report_fail(r);
-	mf_text_free(t);
-}
-
 /* For people, in one line. */
 static void answer_cell(struct mf_report *r, const struct mf_cache_entry *e,
 			const struct mf_dns_facts *f, const char *cname, bool all)
@@ -55,7 +47,7 @@ static void answer_cell(struct mf_report *r, const struct mf_cache_entry *e,
 	else
 		mf_text_printf(&t, "%u record%s, %zu bytes", count_records(e),
 			       count_records(e) == 1 ? "" : "s", e->msg.n);
-	text_cell(r, &t);
+	mf_cell_take(r, &t);
 }
 
 static void ttl_cells(struct mf_report *r, const struct mf_cache_entry *e)
@@ -96,7 +88,7 @@ static void learned_cells(struct mf_control *c, struct mf_report *r, const struc
 			has.addr[has.n_addrs++] = f->addr[i];
 	mf_cell_u64(r, has.n_addrs);
 	add_addrs(&t, &has, "\n", SIZE_MAX);
-	text_cell(r, &t);
+	mf_cell_take(r, &t);
 }
 
 static void rule_cells(struct mf_control *c, struct mf_report *r, const struct mf_cache_entry *e)
@@ -125,7 +117,7 @@ static void row(struct mf_control *c, struct mf_report *r, const struct mf_cache
 	mf_cell_text(r, mf_dns_rcode_format(e->rcode, b));
 	mf_cell_flag(r, f.nodata);
 	add_addrs(&addrs, &f, "\n", SIZE_MAX);
-	text_cell(r, &addrs);
+	mf_cell_take(r, &addrs);
 	if (*cname)
 		mf_cell_text(r, cname);
 	else

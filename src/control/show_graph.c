@@ -2,7 +2,8 @@
  *
  * show_graph - the tables of routes, nodes and drops, and the counters of ports and host stack.
  */
-#include "control/internal.h"
+#include "control/proxy_text.h"
+#include "control/show_proxies.h"
 
 #include <stdio.h>
 
@@ -16,21 +17,28 @@ struct route_walk {
 	size_t left;
 };
 
-static bool route_row(void *ctx, const struct mf_prefix *prefix, uint32_t hop,
-		      const struct mf_route_origin *origin)
+/* What kind of thing a route leads to. */
+static const char *kind_of(const struct mf_next_hop *h)
 {
 	static const char *const kind[] = {
 		[MF_HOP_NONE] = "none",    [MF_HOP_DROP] = "drop",      [MF_HOP_REJECT] = "reject",
 		[MF_HOP_WG] = "wireguard", [MF_HOP_SESSION] = "direct",
 	};
+
+	return h->proxy ? mf_proxy_type_text(h->proxy) : kind[h->kind];
+}
+
+static bool route_row(void *ctx, const struct mf_prefix *prefix, uint32_t hop,
+		      const struct mf_route_origin *origin)
+{
 	struct route_walk *w = ctx;
 	const struct mf_next_hop *h = &w->snap->hop[hop];
 
 	if (!w->left--)
 		return false;
 	mf_cell_prefix(w->r, prefix);
-	mf_cell_text(w->r, *h->name ? h->name : kind[h->kind]);
-	mf_cell_text(w->r, kind[h->kind]);
+	mf_cell_text(w->r, *h->name ? h->name : kind_of(h));
+	mf_cell_text(w->r, kind_of(h));
 	if (origin->file) {
 		mf_cell_textf(w->r, "%s:%u", origin->file, origin->line);
 		mf_cell_text(w->r, origin->file);
@@ -163,6 +171,7 @@ void mf_report_nodes(struct mf_control *c, struct mf_report *r, bool all, mf_nse
 			"it has had no session yet");
 	host_counters(c, &w);
 	mf_report_dns_counters(c, r, all, now);
+	mf_report_proxy_counters(c, r, all);
 	if (!c->host.counters)
 		return;
 	mf_report_table(r, "ports", "Ports", port_column, MF_ARRAY_LEN(port_column),

@@ -1,9 +1,10 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
  * show_interfaces - the table of interfaces: those of the profile, and the built-in ones `direct`, `dns` (the
- * DNS server, if there is one), `reject` and `drop`. No private key is written here.
+ * DNS server, if there is one), `reject` and `drop`. No private key or password is written here.
  */
-#include "control/internal.h"
+#include "control/proxy_text.h"
+#include "control/show_proxies.h"
 
 #include <stdio.h>
 #include <stdlib.h>
@@ -163,6 +164,7 @@ static void wg_row(struct mf_control *c, struct mf_report *r, const struct mf_if
 	traffic_cells(r, &t);
 	no_cells(r, 1); /* packets */
 	key_cell(r, info->device);
+	no_cells(r, MF_PROXY_CELLS);
 }
 
 /* ---- What carries sessions, and what ends packets ------------------------------------------------- */
@@ -185,21 +187,33 @@ static void device_cells(struct mf_report *r, const struct mf_control_direct *d)
 		mf_cell_none(r);
 }
 
-static void session_row(struct mf_control *c, struct mf_report *r, uint32_t hop, mf_nsec now)
+/* From the address on. */
+static void session_cells(struct mf_control *c, struct mf_report *r, uint32_t hop, mf_nsec now)
 {
-	const char *name = mf_hop_name(c, hop);
-	struct mf_control_direct d = { 0 };
 	struct mf_hop_totals n;
 	struct traffic t;
+
+	mf_engine_hop_totals(c->engine, hop, &n);
+	t = (struct traffic){ .rx = n.bytes_down, .tx = n.bytes_up };
+	find_rates(c, mf_hop_name(c, hop), now, &t);
+	mf_cell_text(r, "");
+	no_cells(r, 4); /* port to peers */
+	mf_cell_u64(r, n.sessions);
+	mf_cell_u64(r, n.opened);
+	traffic_cells(r, &t);
+	no_cells(r, 2); /* packets, key */
+	mf_proxy_cells(c, r, hop, now);
+}
+
+static void session_row(struct mf_control *c, struct mf_report *r, uint32_t hop, mf_nsec now)
+{
+	struct mf_control_direct d = { 0 };
 	bool up;
 
 	if (c->host.direct && hop == MF_HOP_ID_DIRECT)
 		c->host.direct(c->host.ctx, &d);
 	up = *d.device4 || *d.device6 || hop == MF_HOP_ID_DNS;
-	mf_engine_hop_totals(c->engine, hop, &n);
-	t = (struct traffic){ .rx = n.bytes_down, .tx = n.bytes_up };
-	find_rates(c, name, now, &t);
-	mf_cell_text(r, name);
+	mf_cell_text(r, mf_hop_name(c, hop));
 	mf_cell_text(r, "built-in");
 	mf_cell_text(r, up ? "up" : "down");
 	mf_cell_flag(r, up);
@@ -207,12 +221,21 @@ static void session_row(struct mf_control *c, struct mf_report *r, uint32_t hop,
 		no_cells(r, 3); /* it is in here */
 	else
 		device_cells(r, &d);
-	mf_cell_text(r, "");
-	no_cells(r, 4); /* port to peers */
-	mf_cell_u64(r, n.sessions);
-	mf_cell_u64(r, n.opened);
-	traffic_cells(r, &t);
-	no_cells(r, 2); /* packets, key */
+	session_cells(c, r, hop, now);
+}
+
+static void proxy_row(struct mf_control *c, struct mf_report *r, const struct mf_iface_info *info,
+		      mf_nsec now)
+{
+	struct mf_proxy_report h;
+
+	(void)mf_engine_proxy(c->engine, info->hop, &h);
+	mf_cell_text(r, info->name);
+	mf_cell_text(r, mf_proxy_type_text(info->proxy));
+	mf_cell_text(r, mf_proxy_state_text(h.state));
+	mf_cell_flag(r, h.state != MF_PROXY_FAILING);
+	no_cells(r, 3); /* devices */
+	session_cells(c, r, info->hop, now);
 }
 
 static void end_row(struct mf_report *r, const char *name, uint64_t packets)
@@ -226,6 +249,7 @@ static void end_row(struct mf_report *r, const char *name, uint64_t packets)
 	no_cells(r, 10); /* port to rates */
 	mf_cell_u64(r, packets);
 	no_cells(r, 1); /* key */
+	no_cells(r, MF_PROXY_CELLS);
 }
 
 static void built_in_rows(struct mf_control *c, struct mf_report *r, mf_nsec now)
@@ -234,12 +258,20 @@ static void built_in_rows(struct mf_control *c, struct mf_report *r, mf_nsec now
 	struct mf_ledger l;
 
 	for (uint32_t i = 0; i < snap->n_hops; i++)
-		if (snap->hop[i].kind == MF_HOP_SESSION && (i != MF_HOP_ID_DNS || snap->dns))
+		if (snap->hop[i].kind == MF_HOP_SESSION && !snap->hop[i].proxy &&
+		    (i != MF_HOP_ID_DNS || snap->dns))
 			session_row(c, r, i, now);
 	mf_engine_ledger(c->engine, &l);
 	end_row(r, "reject", l.drops[MF_DROP_POLICY_REJECT]);
 	end_row(r, "drop", l.drops[MF_DROP_POLICY_DROP]);
 }
+
+/* clang-format off */
+/* What there is of proxies only, behind the others; for programs. */
+#define PROXY_COLUMN(key, kind)   , { #key, NULL, MF_CELL_##kind }
+#define PROXY_COUNTER(name, text) , { #name, NULL, MF_CELL_COUNT }
+#define PROXY_COLUMNS MF_PROXY_COLUMN_LIST(PROXY_COLUMN) MF_PROXY_COUNTER_LIST(PROXY_COUNTER)
+/* clang-format on */
 
 void mf_report_interfaces(struct mf_control *c, struct mf_report *r, mf_nsec now)
 {
@@ -263,15 +295,20 @@ void mf_report_interfaces(struct mf_control *c, struct mf_report *r, mf_nsec now
 		{ "rx_rate", "rate in", MF_CELL_RATE },
 		{ "tx_rate", "rate out", MF_CELL_RATE },
 		{ "packets", "packets", MF_CELL_COUNT },
-		{ "public_key", "public key", MF_CELL_TEXT },
+		{ "public_key", "public key", MF_CELL_TEXT } PROXY_COLUMNS,
 	};
 
 	mf_report_table(r, "interfaces", NULL, column, MF_ARRAY_LEN(column), "no interfaces");
 	for (uint32_t i = 0; i < mf_engine_iface_count(c->engine); i++) {
 		struct mf_iface_info info;
 
-		if (mf_engine_iface(c->engine, i, &info))
+		if (!mf_engine_iface(c->engine, i, &info))
+			continue;
+		if (info.device)
 			wg_row(c, r, &info, now);
+		else if (info.proxy)
+			proxy_row(c, r, &info, now);
 	}
 	built_in_rows(c, r, now);
+	mf_report_proxies(c, r, now);
 }

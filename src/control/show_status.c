@@ -7,6 +7,7 @@
 #include <stdio.h>
 
 #include "control/units.h"
+#include "crypto/openssl_memory.h"
 
 /* Days since 1970 to a date: Howard Hinnant's civil_from_days, in its form for days after 1970. */
 const char *mf_wall_format(struct mf_wg_wall t, char out[MF_WALL_STRLEN])
@@ -55,6 +56,7 @@ static void facts_of_program(struct mf_control *c, struct mf_report *r, mf_nsec 
 	mf_fact_u64(r, "rss", NULL, MF_CELL_BYTES, f.rss);
 	mf_fact_u64(r, "memory_reserved", NULL, MF_CELL_BYTES, mf_engine_memory(c->engine));
 	mf_fact_u64(r, "memory_limit", NULL, MF_CELL_BYTES, f.memory_limit);
+	mf_fact_u64(r, "memory_openssl", NULL, MF_CELL_BYTES, mf_openssl_memory());
 	mf_report_fact(r, NULL, "memory", MF_CELL_TEXT);
 	mf_cell_textf(r, "%s resident; packets and tables %s of at most %s",
 		      mf_unit_bytes(f.rss, b[0]), mf_unit_bytes(mf_engine_memory(c->engine), b[1]),

@@ -3,13 +3,15 @@
  * show_why - `why`: which way a packet to an address would take, and which way a session takes.
  */
 #include "control/fate.h"
+#include "control/proxy_text.h"
 #include "control/show_dns.h"
 
+#include <inttypes.h>
 #include <stdio.h>
 
-static bool is_interface(const struct mf_next_hop *h)
+static uint32_t hop_of(struct mf_control *c, const struct mf_next_hop *h)
 {
-	return h->kind == MF_HOP_WG || h->kind == MF_HOP_SESSION;
+	return (uint32_t)(h - mf_engine_snapshot(c->engine)->hop);
 }
 
 static void rule_text(struct mf_report *r, const struct mf_rule *rule)
@@ -115,6 +117,45 @@ static void peer_facts(struct mf_report *r, const struct mf_why *why, mf_nsec no
 	mf_cell_flag(r, info.session);
 }
 
+/* What is wrong with it: all, or that it does not carry what it was asked for. */
+static void fault_facts(struct mf_report *r, const struct mf_proxy_report *h, struct mf_text *text)
+{
+	bool failing = h->state == MF_PROXY_FAILING;
+	uint64_t refused = h->count.fault[MF_PROXY_COMMAND];
+	enum mf_proxy_fault fault = failing ? h->fault : MF_PROXY_COMMAND;
+	const char *hint = mf_proxy_fault_hint(fault);
+
+	if (!failing && !refused)
+		return;
+	mf_fact_text(r, "proxy_fault", NULL, mf_proxy_fault_name(fault));
+	if (!failing)
+		mf_text_printf(text, "; refused %" PRIu64 " time%s", refused,
+			       refused == 1 ? "" : "s");
+	mf_text_printf(text, ": ");
+	mf_proxy_fault_say(fault, failing ? h->detail : NULL, text);
+	mf_text_printf(text, "%s%s", *hint ? "\n" : "", hint);
+}
+
+/* How the proxy is that a hop leads to: who asks why nothing works wants to know. `title`: of what
+ * it is, NULL: that has been said. */
+static void proxy_facts(struct mf_control *c, struct mf_report *r, uint32_t hop, const char *title)
+{
+	const struct mf_snapshot *snap = mf_engine_snapshot(c->engine);
+	struct mf_proxy_report h;
+	struct mf_text text = { 0 };
+
+	if (!mf_engine_proxy(c->engine, hop, &h))
+		return;
+	mf_proxy_say(c, snap->hop[hop].proxy, &text);
+	mf_report_fact(r, "proxy", title, MF_CELL_TEXT);
+	mf_cell_take(r, &text);
+	mf_fact_text(r, "proxy_state", NULL, mf_proxy_state_text(h.state));
+	mf_text_printf(&text, "%s", mf_proxy_state_text(h.state));
+	fault_facts(r, &h, &text);
+	mf_report_fact(r, NULL, "the proxy", MF_CELL_TEXT);
+	mf_cell_take(r, &text);
+}
+
 /* Who stays outside meets none of our nodes: what those would do is then said apart. */
 static void verdict_facts(struct mf_report *r, const struct mf_way_in *w, const struct mf_fate *f)
 {
@@ -125,6 +166,8 @@ static void verdict_facts(struct mf_report *r, const struct mf_way_in *w, const 
 	mf_fact_text(r, "verdict", NULL, w->enters ? f->verdict : "outside");
 	mf_fact_text(r, "reason", NULL, w->enters && f->drop ? mf_drop_name(f->drop) : NULL);
 	mf_fact_text(r, "text", "verdict", w->enters ? f->text : outside);
+	if (*f->udp)
+		mf_fact_text(r, "udp", w->enters ? "udp to it" : NULL, f->udp);
 	mf_fact_text(r, "inside", w->enters ? NULL : "if it entered", w->enters ? NULL : f->text);
 }
 
@@ -157,8 +200,9 @@ void mf_report_why(struct mf_control *c, struct mf_report *r, const struct mf_ad
 	mf_cell_addr(r, dst);
 	verdict_facts(r, &way, &fate);
 	route_facts(c, r, dst, &why, now);
-	mf_fact_text(r, "interface", "interface", is_interface(why.hop) ? why.hop->name : NULL);
+	mf_fact_text(r, "interface", "interface", mf_hop_carries(why.hop) ? why.hop->name : NULL);
 	peer_facts(r, &why, now);
+	proxy_facts(c, r, hop_of(c, why.hop), NULL);
 	mf_fact_text(r, "nodes", "nodes", way.enters ? fate.path : NULL);
 	system_facts(r, &way);
 	mf_report_sessions_to(c, r, dst, now);
@@ -190,6 +234,7 @@ static void ends_facts(struct mf_control *c, struct mf_report *r, const struct m
 	if (s->hop == MF_HOP_ID_DIRECT)
 		(void)mf_direct_device(c, &s->dst.addr, device);
 	mf_fact_text(r, "device", "device", *device ? device : NULL);
+	proxy_facts(c, r, s->hop, "through");
 }
 
 /* Where a new session like it would go; "": nowhere. */

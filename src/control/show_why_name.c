@@ -98,11 +98,8 @@ static void server_facts(struct mf_control *c, struct mf_report *r, const struct
 
 	for (unsigned i = 0; i < w->n_servers; i++)
 		mf_text_printf(&names, "%s%s", i ? "\n" : "", w->server[i].text);
-	if (names.failed)
-		mf_report_fail(r);
 	mf_report_fact(r, "servers", "servers", MF_CELL_LIST);
-	mf_cell_text(r, names.s ? names.s : "");
-	mf_text_free(&names);
+	mf_cell_take(r, &names);
 	mf_fact_text(r, "through", "through", mf_hop_name(c, w->via));
 }
 

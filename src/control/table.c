@@ -177,6 +177,14 @@ void mf_cell_text(struct mf_report *r, const char *text)
 	mf_text_add(&r->texts, text, strlen(text) + 1);
 }
 
+void mf_cell_take(struct mf_report *r, struct mf_text *text)
+{
+	if (text->failed)
+		mf_report_fail(r);
+	mf_cell_text(r, text->s ? text->s : "");
+	mf_text_free(text);
+}
+
 void mf_cell_textf(struct mf_report *r, const char *fmt, ...)
 {
 	char text[512];
@@ -322,6 +330,8 @@ static void json_cell(const struct mf_report *r, const struct mf_column *col, co
 
 static void json_table(const struct mf_report *r, const struct part *p, struct mf_json *j)
 {
+	if (!p->key)
+		return;
 	mf_json_key(j, p->key);
 	mf_json_array(j);
 	for (size_t i = 0; i < p->n; i += p->n_columns) {
@@ -440,7 +450,7 @@ static void add_clean(struct mf_text *out, const char *s, size_t n)
 	}
 }
 
-enum { COLUMNS_MAX = 32, INDENT = 2 };
+enum { COLUMNS_MAX = 48, INDENT = 2 };
 
 static void measure(const struct mf_report *r, const struct part *p, size_t w[COLUMNS_MAX])
 {

@@ -47,8 +47,9 @@ void mf_report_fact(struct mf_report *r, const char *key, const char *title, enu
 void mf_fact_text(struct mf_report *r, const char *key, const char *title, const char *text);
 void mf_fact_u64(struct mf_report *r, const char *key, const char *title, enum mf_cell_kind kind,
 		 uint64_t v);
-/* A table with the heading `title` (NULL: none) that is the array `key`. The columns are only referred
- * to and must outlive the report. `empty` is what the text says when there is no row (NULL: nothing). */
+/* A table with the heading `title` (NULL: none) that is the array `key` (NULL: text only). The
+ * columns are only referred to and must outlive the report. `empty` is what the text says when there
+ * is no row (NULL: nothing). */
 void mf_report_table(struct mf_report *r, const char *key, const char *title,
 		     const struct mf_column *column, size_t n, const char *empty);
 /* A heading above the facts that follow; text only. */
@@ -58,6 +59,8 @@ void mf_report_note(struct mf_report *r, const char *fmt, ...) MF_PRINTF(2, 3);
 
 /* The next cell, of the kind of its column (asserted). Rows follow each other without marks. */
 void mf_cell_text(struct mf_report *r, const char *text); /* TEXT, LIST */
+/* What has been put together in `text`, which it frees; without memory for all of it the report fails. */
+void mf_cell_take(struct mf_report *r, struct mf_text *text); /* TEXT, LIST */
 void mf_cell_textf(struct mf_report *r, const char *fmt, ...) MF_PRINTF(2, 3);
 void mf_cell_u64(struct mf_report *r, uint64_t v);  /* NUMBER, COUNT, BYTES, DURATION */
 void mf_cell_double(struct mf_report *r, double v); /* RATE, DECIMAL, SIGNED */

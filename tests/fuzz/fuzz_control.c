@@ -4,6 +4,7 @@
  * which the last says ok or error (but for a capture, whose answer does not end).
  */
 #include "control/control.h"
+#include "control/probe.h"
 
 #include <jansson.h>
 #include <stdlib.h>
@@ -77,6 +78,42 @@ static enum mf_stream_error direct_for(void *ctx, const struct mf_addr *dst,
 	return dst->b[0] & 1 ? MF_STREAM_E_NONE : MF_STREAM_E_NET_UNREACHABLE;
 }
 
+static bool probing;
+
+static mf_err probe(void *ctx, uint32_t hop, const char *url, struct mf_errbuf *eb)
+{
+	(void)ctx;
+	MF_ASSERT(!probing && hop && *url);
+	if (url[0] != 'h')
+		return mf_fail(eb, MF_E_MALFORMED, "no URL");
+	probing = true;
+	return MF_OK;
+}
+
+static void probe_end(void *ctx)
+{
+	(void)ctx;
+	MF_ASSERT(probing);
+	probing = false;
+}
+
+/* The answer to a test, if one is wanted. */
+static void end_probe(struct mf_control *c)
+{
+	struct mf_probe p = {
+		.interface = "direct",
+		.url = "http://a/",
+		.failed = "connect",
+		.why = "refused",
+		.total = MF_SEC,
+	};
+
+	if (!probing)
+		return;
+	probing = false;
+	mf_control_probed(c, &p);
+}
+
 static const char routes[] = "    - { domain_set: films, to: direct }\n"
 			     "    - { domain_set: ads, to: drop }\n"
 			     "    - { cidr: 0.0.0.0/0, to: direct }\n"
@@ -139,6 +176,8 @@ static struct mf_control *open_control(void)
 		.stop = stop,
 		.direct = direct,
 		.direct_for = direct_for,
+		.probe = probe,
+		.probe_end = probe_end,
 	};
 
 	if (!net.side[0].engine) {
@@ -210,6 +249,10 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	for (size_t at = 1; at < size && open; at += step) {
 		open = mf_control_input(conn, data + at, mf_min(step, size - at), net.now);
 		drain(conn, &all);
+		if (at & 1) {
+			end_probe(c);
+			drain(conn, &all);
+		}
 	}
 	if (mf_engine_tracing(net.side[0].engine))
 		mf_control_tick(c, net.now);

@@ -10,6 +10,7 @@
 #include "base/endian.h"
 #include "support/fakedns.h"
 #include "support/testnet.h"
+#include "talk.h"
 #include "unit.h"
 
 /* Line 19 of the profile is the first of these. */
@@ -174,19 +175,7 @@ static void query(const char *name, uint16_t type)
 
 static char *talk(const char *request)
 {
-	struct mf_control_conn *conn = mf_control_open(control);
-	struct mf_text got = { 0 };
-	struct mf_span out;
-
-	assert_non_null(conn);
-	(void)mf_control_input(conn, request, strlen(request), net.now);
-	(void)mf_control_input(conn, "\n", 1, net.now);
-	while ((out = mf_control_output(conn)).n) {
-		mf_text_add(&got, (const char *)out.p, out.n);
-		(void)mf_control_sent(conn, out.n, net.now);
-	}
-	mf_control_close(conn);
-	return got.s;
+	return talk_line(control, request, net.now);
 }
 
 static json_t *ask(const char *request)

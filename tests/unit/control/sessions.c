@@ -10,6 +10,7 @@
 #include "base/endian.h"
 #include "examples/mirror.h"
 #include "support/testnet.h"
+#include "talk.h"
 #include "unit.h"
 #include "wire/tcp.h"
 
@@ -129,20 +130,10 @@ static int close_net(void **state)
 
 static char *talk(const char *request)
 {
-	struct mf_control_conn *conn = mf_control_open(control);
-	struct mf_text got = { 0 };
-	struct mf_span out;
+	char *got = talk_line(control, request, net.now);
 
-	assert_non_null(conn);
-	(void)mf_control_input(conn, request, strlen(request), net.now);
-	(void)mf_control_input(conn, "\n", 1, net.now);
-	while ((out = mf_control_output(conn)).n) {
-		mf_text_add(&got, (const char *)out.p, out.n);
-		(void)mf_control_sent(conn, out.n, net.now);
-	}
-	mf_control_close(conn);
 	testnet_settle(&net);
-	return got.s;
+	return got;
 }
 
 static json_t *ask(const char *request)
@@ -335,6 +326,10 @@ static void test_filters(void **state)
 		if (count(cases[i].keys) != cases[i].n)
 			fail_msg("%s: %lld, not %d", cases[i].keys, count(cases[i].keys), cases[i].n);
 	says("{\"cmd\":\"show\",\"table\":\"sessions\",\"proto\":\"udp\"}", "no session matches");
+	says("{\"cmd\":\"show\",\"table\":\"sessions\",\"via\":\"wg9\"}",
+	     "there is no interface wg9");
+	says("{\"cmd\":\"close\",\"via\":\"wg9\"}", "there is no interface wg9");
+	says("{\"cmd\":\"close\",\"via\":\"wg0\"}", "closed 0 sessions");
 }
 
 static void test_no_sessions(void **state)
