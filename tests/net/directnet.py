@@ -14,6 +14,7 @@ The tests of `direct` run with --ours=kernel, too, with nothing between the apps
 they ask for is what an app may expect of any way, and a test that the kernel fails is wrong.
 """
 import errno
+import hashlib
 import os
 import socket
 import struct
@@ -253,3 +254,43 @@ def joined(host, server_host, address, port=0):
         return mine, server.accept()
     finally:
         server.close()
+
+
+# ---- Ends of one direction ------------------------------------------------------------------------------
+
+QUESTION = 300_000      # bytes
+
+
+def ask_and_end(it, hear, pause=0.3):
+    """nc -N: an app says all and ends. The server answers a while after it has heard that; `hear` reads it."""
+    question, answer, seen = os.urandom(QUESTION), os.urandom(700_000), []
+    path = it.lab.path("question")
+    with open(path, "wb") as f:
+        f.write(question)
+
+    def handler(sock):
+        seen.append(hear(sock))
+        time.sleep(pause)
+        sock.sendall(answer)
+    server = Server(it.net, handler)
+    got = it.app.sh(f"nc -N -w 20 {WEB4} {server.port} < {path} | sha256sum")
+    assert seen == [question]
+    assert got.stdout.split()[0] == hashlib.sha256(answer).hexdigest()
+
+
+def end_and_listen(it):
+    """nc -N at the server: it sends its file and ends; what the app says after that still arrives."""
+    motd, late = os.urandom(400_000), os.urandom(600_000)
+    path, heard = it.lab.path("motd"), it.lab.path("late")
+    with open(path, "wb") as f:
+        f.write(motd)
+    it.net.popen(["sh", "-c", f"nc -N -l 7000 < {path} > {heard}"], "nc")
+    wait_for("nc", lambda: it.net.listening(7000))
+    sock = connect(it.app, WEB4, 7000)
+    assert read_all(sock) == motd
+    time.sleep(0.3)
+    sock.sendall(late)
+    sock.close()
+    wait_for("what was said late", lambda: os.path.getsize(heard) == len(late))
+    with open(heard, "rb") as f:
+        assert f.read() == late

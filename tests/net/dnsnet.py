@@ -66,6 +66,7 @@ class Net:
         self._cables()
         self._addresses()
         self.zones = {k: {**view(names, k), **(more or {}).get(k, {})} for k in ("vpn", "direct")}
+        self.ways = dict(WAY)
         self.wg = WireguardGo(self.vpn, ["10.10.0.1/24", "fd10::1/64"], port=51820)
         self.private, public = genkey()
         self.wg.peers.append(Peer(public, ["10.10.0.2/32", "fd10::2/128"]))
@@ -123,6 +124,20 @@ class Net:
         Dnsmasq(self.net, [VPN_DNS, VPN_DNS_2, VPN_DNS6, OTHER_DNS, OTHER_DNS6], {}, default=TRAP).start()
         Dnsmasq(self.isp, [ROUTER4, ROUTER6], {}, default=TRAP).start()
 
+    def abroad(self, name, n):
+        """One more host, for a proxy: 192.0.N.10, 2001:db8:N::10. Its programs ask a DNS server of its own,
+        which says what the VPN's do."""
+        host, net4, net6 = self.lab.host(name), f"192.0.{n}", f"2001:db8:{n}"
+        self.lab.link(host, self.isp, [f"{net4}.10/24", f"{net6}::10/64"], [f"{net4}.1/24", f"{net6}::1/64"],
+                      a_dev="eth0")
+        host.ip(f"route add default via {net4}.1")
+        host.ip(f"-6 route add default via {net6}::1")
+        host.add_addr("lo", VPN_DNS + "/32", VPN_DNS6 + "/128")
+        host.etc("resolv.conf", f"nameserver {VPN_DNS}\n")
+        Dnsmasq(host, [VPN_DNS, VPN_DNS6], self.zones["vpn"]).start()
+        self.ways.update({f"{net4}.10": name, f"{net6}::10": name})
+        return host
+
     # What an app sees ---------------------------------------------------------------------------
 
     def whoami(self, name, *options, path="/whoami", timeout=5):
@@ -133,9 +148,9 @@ class Net:
         return r.returncode, json.loads(r.stdout) if r.returncode == 0 else None, took
 
     def way(self, name, *options):
-        """Which way a page came: "vpn" or "direct"; None and curl's error if it did not."""
+        """Which way a page came: "vpn", "direct" or a host abroad; curl's error if it did not."""
         status, said, _ = self.whoami(name, *options)
-        return WAY.get(said["client"], said["client"]) if said else f"curl gave {status}"
+        return self.ways.get(said["client"], said["client"]) if said else f"curl gave {status}"
 
 
 class Steered(Mintflow):
@@ -203,6 +218,7 @@ class Example(Mintflow):
         with open(os.path.join(where, "home-vpn.key"), "w") as f:
             f.write(net.private + "\n")
         os.chmod(f.name, 0o600)
+        os.chmod(self.path, 0o600)      # there may be a uuid in it
         with open(self.path) as f:
             text = f.read()
         if "wireguard" in text:

@@ -17,6 +17,7 @@ an overlay: what is written there, such as resolv.conf, stays in the laboratory.
         a.run("ping -c1 192.0.2.2")
 """
 import base64
+import contextlib
 import ctypes
 import fcntl
 import json
@@ -234,6 +235,8 @@ class Host:
              "echo 0 > /proc/sys/net/ipv6/conf/$f/router_solicitations; "
              "echo 0 > /proc/sys/net/ipv4/conf/$f/rp_filter; done; "
              "echo '0 2147483647' > /proc/sys/net/ipv4/ping_group_range; "
+             # The kernel's own choice, whatever this machine has: BBR paces, and figures halve.
+             "echo cubic > /proc/sys/net/ipv4/tcp_congestion_control || true; "
              "echo ready; exec sleep infinity")
 
     def __init__(self, lab, name):
@@ -245,8 +248,11 @@ class Host:
             start_new_session=True, preexec_fn=None if lab.keep else _die_with_parent)
         self.pid = self.p.pid
         if self.p.stdout.readline().strip() != b"ready":
-            raise LabError(f"host {name}: cannot make its namespaces (root needed): "
-                           + self.p.stderr.read().decode(errors="replace").strip())
+            said = self.p.stderr.read().decode(errors="replace").strip()
+            raise LabError(f"host {name}: cannot make its namespaces (root needed; exit "
+                           f"{self.p.wait()}): {said}")
+        # Held: when a namespace is gone, the next one may get its number.
+        self.held = open(f"/proc/{self.pid}/ns/net")
         self.netns = os.readlink(f"/proc/{self.pid}/ns/net")
 
     def __repr__(self):
@@ -405,8 +411,10 @@ class Host:
                 raise LabError(f"{self.name}: iperf3 {dst} gave {r.returncode}:\n"
                                f"{r.stdout}{r.stderr}") from None
             # The server opens its listening socket anew for each test: who connects in between is
-            # in the backlog of the old one. And it learns the end of the last one late on a slow way.
-            if not re.search("control message: Connection reset|busy running", j.get("error", "")):
+            # in the backlog of the old one, and a proxy may make an end of its reset. And it learns the
+            # end of the last one late on a slow way.
+            if not re.search("control message: Connection reset|closed unexpectedly|busy running",
+                             j.get("error", "")):
                 break
             time.sleep(0.5)
         if "error" in j:
@@ -509,7 +517,8 @@ class Capture:
 
 
 def kill_inside(namespaces):
-    """SIGKILL for every process in one of these network namespaces."""
+    """SIGKILL for every process in one of these network namespaces, which the caller holds open: one that
+    gets the number of another while we look is not meant."""
     for pid in filter(str.isdigit, os.listdir("/proc")):
         try:
             if os.readlink(f"/proc/{pid}/ns/net") in namespaces:
@@ -542,7 +551,10 @@ def close_saved(path):
         return False
     with open(path) as f:
         state = json.load(f)
-    kill_inside({state["hosts"][n][1] for n in alive})
+    with contextlib.ExitStack() as held:
+        for pid in alive.values():
+            held.enter_context(open(f"/proc/{pid}/ns/net"))
+        kill_inside({state["hosts"][n][1] for n in alive})
     shutil.rmtree(state["dir"], ignore_errors=True)
     os.unlink(path)
     return bool(alive)
@@ -629,6 +641,7 @@ class Lab:
         for h in self.hosts.values():
             h.p.kill()
             h.p.wait()
+            h.held.close()
             h.p.stdout.close()
             h.p.stderr.close()
         self.hosts.clear()

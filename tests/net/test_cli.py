@@ -37,6 +37,19 @@ def test_wrong_usage_is_2_and_says_so():
         assert r.stderr and not r.stdout, args
 
 
+def test_import_of_too_much_says_so(tmp_path):
+    text = "#" * (1 << 20) + "\n"
+    file = tmp_path / "links"
+    file.write_text(text)
+    for kind in "link", "subscription", "wireguard":
+        r = run("import", kind, "-", input=text)
+        assert r.returncode == 1 and not r.stdout, (kind, r.stderr)
+        assert "stdin is longer than 1024 KiB; shorten or split it" in r.stderr, (kind, r.stderr)
+        if kind != "link":
+            same = run("import", kind, str(file))
+            assert same.stderr.replace(str(file), "stdin") == r.stderr, kind
+
+
 def test_wrong_usage_says_what_is_right():
     for args, status, hint in ((["check", "p.yaml"], 2, "with -c: p.yaml"),
                                (["run", "p.yaml"], 2, "with -c: p.yaml"),
@@ -82,7 +95,12 @@ def test_check_prints_what_it_understood(tmp_path):
                 f"    type: wireguard\n    private_key: {private}\n    peers:\n"
                 f"      - public_key: {public}\n        allowed_ips: 0.0.0.0/0\n")
     r = run("check", "-c", str(path))
-    assert r.returncode == 0 and "good" in r.stdout
+    assert r.returncode == 0
+    assert r.stdout == f"{path}: good: tunnel mint0, 1 interface, 1 peer, 1 route\n"
+    with open(path, "a") as f: # a set of two prefixes is one route
+        f.write("cidr_sets:\n  two: { cidrs: [10.2.0.0/16, 10.4.0.0/16] }\n"
+                "app_routing:\n  routes: [ { cidr_set: two, to: x }, { cidr: 0.0.0.0/0, to: direct } ]\n")
+    assert "1 peer, 2 routes" in run("check", "-c", str(path)).stdout
     r = run("check", "-c", str(path), "--print")
     assert "persistent_keepalive: off" in r.stdout and private not in r.stdout
     r = run("check", "-c", str(path), "--json")

@@ -11,8 +11,8 @@ import time
 
 import pytest
 
-from directnet import (HOME4, HOME6, WEB, WEB4, Internet, Server, connect, connect_errno, echo,
-                       joined, read_all, read_exactly)
+from directnet import (HOME4, HOME6, WEB, WEB4, Internet, Server, ask_and_end, connect, connect_errno, echo,
+                       end_and_listen, joined, read_all, read_exactly)
 from lab import bench_program, hostport, wait_for
 from test_tunnel import transfer
 
@@ -50,38 +50,12 @@ def test_iperf(lab, ours, version):
 
 def test_half_close_by_the_app_first(lab, ours):
     """nc -N: the app has said all; the server answers only when it has seen the end of that."""
-    it = Internet(lab, ours)
-    question, answer = os.urandom(300_000), os.urandom(700_000)
-    with open(lab.path("question"), "wb") as f:
-        f.write(question)
-    seen = []
-
-    def handler(sock):
-        seen.append(read_all(sock))
-        time.sleep(0.3)
-        sock.sendall(answer)
-    server = Server(it.net, handler)
-    got = it.app.sh(f"nc -N -w 20 {WEB4} {server.port} < {lab.path('question')} | sha256sum")
-    assert seen[0] == question
-    assert got.stdout.split()[0] == hashlib.sha256(answer).hexdigest()
+    ask_and_end(Internet(lab, ours), read_all)
 
 
 def test_half_close_by_the_server_first(lab, ours):
     """nc -N at the server: it sends its file and ends; what the app says after that still arrives."""
-    it = Internet(lab, ours)
-    motd, late = os.urandom(400_000), os.urandom(600_000)
-    with open(lab.path("motd"), "wb") as f:
-        f.write(motd)
-    it.net.popen(["sh", "-c", f"nc -N -l 7000 < {lab.path('motd')} > {lab.path('late')}"], "nc")
-    wait_for("nc", lambda: it.net.listening(7000))
-    sock = connect(it.app, WEB4, 7000)
-    assert read_all(sock) == motd
-    time.sleep(0.3)
-    sock.sendall(late)
-    sock.close()
-    wait_for("what was said late", lambda: os.path.getsize(lab.path("late")) == len(late))
-    with open(lab.path("late"), "rb") as f:
-        assert f.read() == late
+    end_and_listen(Internet(lab, ours))
 
 
 def test_interactive(lab, ours):

@@ -189,12 +189,8 @@ def receive_numbered(sock, count, size):
     return seen
 
 
-@pytest.mark.parametrize("version", [4, 6])
-@pytest.mark.parametrize("direction", ["up", "down"])
-def test_super_packets(lab, ours, version, direction):
-    """UDP_SEGMENT, as QUIC uses it: 20 datagrams of 1200 bytes in one call, and a shorter last one.
-    They come one by one, whole and in order."""
-    it = Internet(lab, ours)
+def bursts(it, version, direction):
+    """50 times 20 datagrams of 1200 bytes in one call. Who has sent them, who has got them, and whom they were for."""
     server, app = udp(it.net, WEB[version], 4433), client(it.app, version, timeout=3)
     app.sendto(b"hello", server.getsockname()[:2])
     peer = server.recvfrom(10)[1][:2]
@@ -206,6 +202,15 @@ def test_super_packets(lab, ours, version, direction):
         tx.sendto(numbered(k * 20, 20, 1200), to)
         seen += receive_numbered(rx, 20, 1200)
     assert seen == list(range(1000)), f"{len(seen)} of 1000, or out of order"
+    return tx, rx, to
+
+
+@pytest.mark.parametrize("version", [4, 6])
+@pytest.mark.parametrize("direction", ["up", "down"])
+def test_super_packets(lab, ours, version, direction):
+    """UDP_SEGMENT, as QUIC uses it: 20 datagrams of 1200 bytes in one call, and a shorter last one.
+    They come one by one, whole and in order."""
+    tx, rx, to = bursts(Internet(lab, ours), version, direction)
     tx.sendto(bytes(1200) * 3 + bytes(77), to)
     assert [len(rx.recv(65535)) for _ in range(4)] == [1200, 1200, 1200, 77]
 
