@@ -42,15 +42,46 @@ def pasta_version():
     return r.stdout.strip() or None
 
 
-class Bed:
-    """The server, and the ways to it: {way: the host on which its apps run}."""
+class Web:
+    """The server of a bed, and what its apps ask of it: {way: the host on which its apps run}."""
 
-    def __init__(self, lab, options, jumbo=True):
+    def __init__(self, lab, options, backlog):
         self.lab, self.options, self.server_proc, self.iperf_proc = lab, options, None, None
         self.server = lab.host("server", forward=True)
         self.server.add_addr("lo", SERVER + "/32")
+        self.server.sysctl("net.core.somaxconn", backlog)
         self.app, self.proc = {}, {}
-        self.server.sysctl("net.core.somaxconn", 4096)
+
+    def iperf(self, way, *args):
+        if not self.iperf_proc or not self.iperf_proc.alive():
+            self.iperf_proc = self.server.iperf_server()
+        j = self.app[way].iperf(SERVER, *args, seconds=self.options.seconds)
+        return j["end"]["sum_received"]["bits_per_second"] / 1e9
+
+    def tcp1(self, way):
+        return self.iperf(way)
+
+    def tcp1_rev(self, way):
+        return self.iperf(way, "-R")
+
+    def tcp10(self, way):
+        return self.iperf(way, "-P", "10")
+
+    def udp_64(self, way):
+        return udp_without_loss(self.app[way], self.server, SERVER, 64, self.options.seconds)
+
+    def serve(self):
+        if not self.server_proc or not self.server_proc.alive():
+            self.server_proc = self.server.popen(
+                [bench_program("sockbench"), "serve", SERVER, PORT, PORTS], "serve")
+            wait_for("the server", lambda: self.server.listening(PORT + PORTS - 1))
+
+
+class Bed(Web):
+    """The ways to it."""
+
+    def __init__(self, lab, options, jumbo=True):
+        super().__init__(lab, options, 4096)
         if "mintflow" not in options.without:
             self._add("mintflow", self._mintflow)
         if "pasta" not in options.without and shutil.which("pasta"):
@@ -93,26 +124,8 @@ class Bed:
     def ways(self, *but):
         return [w for w in self.app if w not in but]
 
-    def iperf(self, way, *args):
-        if not self.iperf_proc or not self.iperf_proc.alive():
-            self.iperf_proc = self.server.iperf_server()
-        j = self.app[way].iperf(SERVER, *args, seconds=self.options.seconds)
-        return j["end"]["sum_received"]["bits_per_second"] / 1e9
-
-    def tcp1(self, way):
-        return self.iperf(way)
-
-    def tcp1_rev(self, way):
-        return self.iperf(way, "-R")
-
-    def tcp10(self, way):
-        return self.iperf(way, "-P", "10")
-
     def udp_1200(self, way):
         return udp_without_loss(self.app[way], self.server, SERVER, 1200, self.options.seconds)
-
-    def udp_64(self, way):
-        return udp_without_loss(self.app[way], self.server, SERVER, 64, self.options.seconds)
 
     def sockbench(self, way, *args, timeout=None):
         """What bench/sockbench.c says, against its server."""
@@ -120,12 +133,6 @@ class Bed:
         out = self.app[way].out([bench_program("sockbench"), *args],
                                 timeout=timeout or self.options.seconds + 60)
         return json.loads(out.splitlines()[-1])
-
-    def serve(self):
-        if not self.server_proc or not self.server_proc.alive():
-            self.server_proc = self.server.popen(
-                [bench_program("sockbench"), "serve", SERVER, PORT, PORTS], "serve")
-            wait_for("the server", lambda: self.server.listening(PORT + PORTS - 1))
 
     def rr(self, way):
         r = self.sockbench(way, "rr", SERVER, PORT, 64, 1, self.options.seconds)
