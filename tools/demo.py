@@ -11,8 +11,11 @@ import argparse
 import hashlib
 import json
 import os
+import secrets
 import signal
+import socket
 import sys
+import threading
 import time
 
 ROOT = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
@@ -21,14 +24,16 @@ sys.dont_write_bytecode = True
 sys.path.insert(0, os.path.join(ROOT, "tests", "net"))
 
 PICTURE = """
-                                         ┌─ vpn (wireguard-go, NAT)    192.0.3.10
-  home (MintFlow) ── 192.0.2.0/24 ── isp ┤   inside: DNS server 8.8.8.8, an office 10.20.0.0/16
-     │                                   └─ net   DNS servers 1.1.1.1, 1.0.0.1, the web, iperf3
-     └── 192.168.7.0/24 ── printer
+                                         ┌─ vpn   192.0.3.10   wireguard-go, NAT; inside: DNS server 8.8.8.8,
+                                         │                     an office 10.20.0.0/16
+  home (MintFlow) ── 192.0.2.0/24 ── isp ┼─ hk    192.0.5.10   ss-server (shadowsocks-libev)
+     │                                   ├─ jp    192.0.6.10   nginx with a web site, behind it v2ray (VMess)
+     └── 192.168.7.0/24 ── printer       └─ net   the web, iperf3, DNS servers 1.1.1.1, 1.0.0.1
 """
 
 PROFILE = """\
-# The profile that ./demo runs at home: Selective-VPN with a list of advertisers. The key is made anew each time.
+# The profile that ./demo runs at home: some sites through a VPN, some through each of two proxies, no
+# advertisers, the rest straight out. Keys and passwords are made anew each time.
 version: 1
 tunnel:
   name: mint0
@@ -47,9 +52,28 @@ interfaces:
         endpoint: 192.0.3.10:51820
         allowed_ips: [0.0.0.0/0, "::/0"]
         persistent_keepalive: 25
+  - name: hk
+    type: shadowsocks
+    server: 192.0.5.10:8388
+    method: chacha20-ietf-poly1305
+    password_file: hk.password
+  - name: jp                                        # VMess in a WebSocket in TLS
+    type: vmess
+    server: jp.example.net:443
+    uuid: {uuid}
+    tls: {{ ca_file: ca.pem }}
+    websocket: {{ path: /ray }}
+  - name: stale                                     # hk with a password that was good once
+    type: shadowsocks
+    server: 192.0.5.10:8388
+    method: chacha20-ietf-poly1305
+    password: last year's
+    first_byte_timeout: 1s
 
 domain_sets:
   streaming: {{ domains: [netflix.com, nflxvideo.net] }}
+  wiki: {{ domains: [wikipedia.org, wikimedia.org] }}
+  chat: {{ domains: [signal.org, whispersystems.org] }}
   ads: {{ files: [ads.hosts] }}                     # a list as advertisers' blockers publish them
 
 cidr_sets:
@@ -60,22 +84,27 @@ app_routing:
   routes:
     - {{ domain_set: ads, to: reject }}
     - {{ domain_set: streaming, to: home-vpn }}
+    - {{ domain_set: wiki, to: hk }}
+    - {{ domain_set: chat, to: jp }}
     - {{ cidr_set: office, to: home-vpn }}
     - {{ cidr_set: ad-networks, to: reject }}
     - {{ cidr: 198.51.100.99/32, to: direct }}      # one good address among theirs
     - {{ cidr: 198.18.13.0/24, to: drop }}
+    - {{ cidr: 198.18.14.0/24, to: stale }}
     - {{ cidr: 8.8.8.8/32, to: home-vpn }}          # the VPN's DNS server
     - {{ cidr: 0.0.0.0/0, to: direct }}
     - {{ cidr: "::/0", to: direct }}
   dns_fallback: direct
 
 dns:
-  vpn_servers: [8.8.8.8]                          # for what goes to the VPN, asked inside it
+  vpn_servers: [8.8.8.8]                          # for what goes to the VPN or a proxy, asked through it
   direct_servers: [1.1.1.1, 1.0.0.1]              # for all else, asked beside it
 """
 OFFICE = "# one prefix a line\n203.0.113.0/24\n"
 ADS = "# a hosts file\n0.0.0.0 ads.example.com\n0.0.0.0 tracker.example.net pixel.example.net\n"
-NAMES = ["www.netflix.com", "assets.nflxvideo.net", "www.example.org", "ads.example.com", "tracker.example.net"]
+NAMES = ["www.netflix.com", "assets.nflxvideo.net", "www.example.org", "ads.example.com", "tracker.example.net",
+         "www.wikipedia.org", "upload.wikimedia.org", "www.signal.org", "cdn.whispersystems.org"]
+JP = "jp.example.net"
 
 
 class Table:
@@ -105,6 +134,23 @@ class Table:
         print()
 
 
+class Mirror:
+    """Answers datagrams to these addresses of a host with who it has seen."""
+    PORT = 3478
+
+    def __init__(self, host, addresses):
+        for a in addresses:
+            s = host.socket(kind=socket.SOCK_DGRAM)
+            s.bind((a, self.PORT))
+            threading.Thread(target=self.answer, args=(s,), daemon=True).start()
+
+    @staticmethod
+    def answer(s):
+        while True:
+            _, peer = s.recvfrom(2048)
+            s.sendto(peer[0].encode(), peer)
+
+
 class Demo:
     """The laboratory, and MintFlow at home with the profile above."""
 
@@ -118,13 +164,16 @@ class Demo:
         with open(os.path.join(files, "film.bin"), "wb") as f:
             f.write(film)
         self.film = hashlib.sha256(film).hexdigest()
-        self.net = net = Net(lab, NAMES, servers=False, www=files)
+        self.net = net = Net(lab, NAMES, {"direct": {JP: {"A": ["192.0.6.10"], "AAAA": ["2001:db8:6::10"]}}},
+                             servers=False, www=files)
         Dnsmasq(net.vpn, [VPN_DNS, VPN_DNS6], net.zones["vpn"]).start()
         Dnsmasq(net.net, [DIRECT_DNS, DIRECT_DNS_2, DIRECT_DNS6], net.zones["direct"]).start()
         net.traps()
         *tls, self.ca = certificate(lab, NAMES)
         net.net.http_server(443, tls=tls)
         net.net.iperf_server()
+        self.proxies()
+        Mirror(net.net, [net.zones["vpn"][n]["A"][0] for n in ("www.wikipedia.org", "www.signal.org")])
         printer = lab.host("printer")
         lab.link(net.home, printer, ["192.168.7.2/24"], ["192.168.7.1/24"], a_dev="eth1")
         printer.http_server(80)
@@ -134,10 +183,23 @@ class Demo:
         self.home.path = lab.path("home.yaml")
         self.home.write_profile = self.write_profile
 
+    def proxies(self):
+        """Two hosts abroad."""
+        from nameserver import certificate
+        from proxynet import UUID, nginx, ss_server, v2ray, v2ray_inbound
+        self.uuid, self.password = UUID, secrets.token_urlsafe(16)
+        *tls, self.jp_ca = certificate(self.lab, [JP])
+        hk, jp = self.net.abroad("hk", 5), self.net.abroad("jp", 6)
+        ss_server(hk, "chacha20-ietf-poly1305", self.password)
+        v2ray(jp, [v2ray_inbound("vmess", 10000, net="ws", path="/ray")])
+        nginx(jp, tls, path="/ray", upstream=10000)
+
     def write_profile(self):
-        for name, text in (("home-vpn.key", self.net.private + "\n"), ("office.txt", OFFICE),
-                           ("ads.hosts", ADS),
-                           ("home.yaml", PROFILE.format(public=self.net.wg.public))):
+        with open(self.jp_ca) as f:
+            ca = f.read()
+        for name, text in (("home-vpn.key", self.net.private + "\n"), ("hk.password", self.password + "\n"),
+                           ("ca.pem", ca), ("office.txt", OFFICE), ("ads.hosts", ADS),
+                           ("home.yaml", PROFILE.format(public=self.net.wg.public, uuid=self.uuid))):
             with open(os.open(self.lab.path(name), os.O_CREAT | os.O_WRONLY | os.O_TRUNC, 0o600), "w") as f:
                 f.write(text)
         return self.home.path
@@ -165,9 +227,9 @@ class Demo:
         return to, said
 
     def asked_of(self, name):
-        """Who has answered for a name, as `mintflow why` knows it: "8.8.8.8 in home-vpn"."""
+        """Who has answered for a name, as `mintflow why` knows it: "8.8.8.8 via home-vpn"."""
         kept = self.home.json("why", name)["cached"]
-        return ", ".join(sorted({f"{x['server']} in {x['interface']}" if x["interface"] != "direct"
+        return ", ".join(sorted({f"{x['server']} via {x['interface']}" if x["interface"] != "direct"
                                  else x["server"] for x in kept})) or "nobody"
 
     def curl(self, url, *options, timeout=4):
@@ -195,10 +257,12 @@ class Demo:
 
 
 WAYS = {"192.0.3.10": "home-vpn", "2001:db8:3::10": "home-vpn", "192.0.2.2": "direct",
-        "2001:db8:2::2": "direct"}
+        "2001:db8:2::2": "direct", "192.0.5.10": "hk", "2001:db8:5::10": "hk", "192.0.6.10": "jp",
+        "2001:db8:6::10": "jp"}
 OWN = "an app's own resolver"
-ASKED = {"home-vpn": ("8.8.8.8 in home-vpn", OWN), "direct": ("1.1.1.1", "1.0.0.1", "1.0.0.1, 1.1.1.1")}
-WEB, WEB6 = "198.18.1.7", "2001:db8:99::77"
+ASKED = {"direct": ("1.1.1.1", "1.0.0.1", "1.0.0.1, 1.1.1.1"),
+         **{to: (f"8.8.8.8 via {to}", OWN) for to in ("home-vpn", "hk", "jp")}}
+WEB, WEB6 = "198.18.7.7", "2001:db8:99::77"
 
 
 def names(d, t):
@@ -229,6 +293,46 @@ def names(d, t):
         got = ask(d.host, server, "www.example.org").addresses
         t.add(f"DNS, an app asks {server}", "www.example.org", "direct", f"{got[0]}, as 1.1.1.1 says",
               got == d.net.zones["direct"]["www.example.org"]["A"], "hijacked", d.asked_of("www.example.org"))
+
+
+def proxies(d, t):
+    """Through Shadowsocks, and through VMess over WebSocket and TLS."""
+    for to, kind, four, six in (("hk", "wiki", "www.wikipedia.org", "upload.wikimedia.org"),
+                                ("jp", "chat", "www.signal.org", "cdn.whispersystems.org")):
+        d.page(t, f"web, set `{kind}`", four, to)
+        d.page(t, "the same, from IPv6", six, to, "-6")
+        # The address is another's: the proxy is told the name that TLS shows, and finds the address itself.
+        wrong = d.net.zones["direct"]["www.example.org"]["A"][0]
+        d.page(t, f"https, set `{kind}`", four, to, "--resolve", f"{four}:443:{wrong}", scheme="https", asked=OWN)
+        datagram(d, t, four, to)
+    status, _, took = d.curl("http://198.18.14.1/", timeout=10)
+    said = next(x for x in d.home.json("show", "interfaces")["interfaces"] if x["name"] == "stale")
+    t.add("a password that was changed", "198.18.14.1", "stale",
+          f"reset after {took:.1f} s: {said['fault_text']}" if status in (52, 56) else f"curl gave {status}",
+          status in (52, 56) and 1 <= took < 5 and (said["state"], said["fault"]) == ("failing", "silent"),
+          d.why("198.18.14.1")[1])
+
+
+def test_command(d, t, interface, name):
+    """What took how long through a proxy."""
+    said = json.loads(d.home.cli("test", interface, f"http://{name}/film.bin", "--json", check=False).stdout)
+    steps = ", ".join(f"{s['stage']} {s['time'] * 1000:.1f} ms" for s in said["stages"][:-1])
+    t.add("mintflow test", name, interface, f"{steps}; {said['rate'] * 8e-9:.2f} Gbit/s" if said["ok"] else said["why"],
+          said["ok"] and said["bytes"] == 64 << 20, d.why(name)[1])
+
+
+def datagram(d, t, name, want):
+    """UDP by name: whom the far end has seen."""
+    address = ask(d.host, "8.8.8.8", name).addresses[0]
+    with d.host.socket(kind=socket.SOCK_DGRAM) as s:
+        s.settimeout(2)
+        s.sendto(b"who am I?", (address, Mirror.PORT))
+        try:
+            seen = s.recv(64).decode()
+        except OSError as e:
+            seen = str(e)
+    to, why = d.why(name)
+    t.add("UDP", name, want, f"the server saw {seen}", WAYS.get(seen) == want == to, why, d.asked_of(name), address)
 
 
 def addresses(d, t):
@@ -266,6 +370,8 @@ def addresses(d, t):
 def bulk(d, t):
     """Downloads and throughput, on both ways."""
     for name, want, note in (("www.netflix.com", "home-vpn", " (wireguard-go at the other end)"),
+                             ("www.wikipedia.org", "hk", " (ss-server at the other end)"),
+                             ("www.signal.org", "jp", " (nginx and v2ray at the other end)"),
                              ("www.example.org", "direct", "")):
         to, why = d.why(name)
         got = d.host.run(["sh", "-c", f"curl -gs -m 60 http://{name}/film.bin | sha256sum"]).stdout.split()[0]
@@ -273,7 +379,7 @@ def bulk(d, t):
               "SHA-256 agrees" if got == d.film else "SHA-256 differs!", got == d.film and to == want, why)
         for what, args in (("iperf3 up", ["-4"]), ("iperf3 down", ["-4", "-R"])):
             try:
-                rate = d.host.iperf(name, *args, seconds=2)["end"]["sum_received"]["bits_per_second"] / 1e9
+                rate = d.host.iperf(name, *args, seconds=1)["end"]["sum_received"]["bits_per_second"] / 1e9
             except LabError as e:
                 t.add(what, name, want, str(e)[:60], False)
                 continue
@@ -302,8 +408,8 @@ def cable(d, t, capture):
     asked = {got[1] for got in map(layers, packets) if got and got[0] in WAYS and got[3] == 53}
     t.add("DNS servers asked", "home's cable", "1.1.1.1, 1.0.0.1", ", ".join(sorted(asked)) or "none",
           bool(asked) and asked <= {"1.1.1.1", "1.0.0.1"})
-    told = telling(packets, "netflix", "nflxvideo", "\7tracker")
-    t.add("names of the VPN and of ads", "home's cable", "none in clear", f"{len(told)} packets"
+    told = telling(packets, "netflix", "nflxvideo", "wikipedia", "wikimedia", "signal", "whisper", "\7tracker")
+    t.add("names of VPN, proxies and ads", "home's cable", "none in clear", f"{len(told)} packets"
           + (f": {told[0].summary()[:50]}" if told else ""), not told)
 
 
@@ -312,10 +418,12 @@ def exercise(d):
     capture = d.host.capture("eth0", "not arp and not icmp6 and not (tcp port 5201) and not (udp port 51820)",
                              "cable")
     names(d, t)
+    proxies(d, t)
     addresses(d, t)
     a_live_session(d, t)
     cable(d, t, capture)
     bulk(d, t)
+    test_command(d, t, "jp", "www.signal.org")
     wg = d.host.run(["wg", "show", "home-vpn", "latest-handshakes"], check=False).stdout
     ok = d.net.wg.public in wg and wg.split()[1] != "0"
     t.add("wg show", "home-vpn", "handshake", "done" if ok else wg.strip(), ok)
@@ -349,8 +457,9 @@ def demo(keep):
             print("The laboratory is left running. To enter and to end it:\n"
                   "  ./demo enter home        then: mintflow status, mintflow why www.netflix.com,\n"
                   "                           mintflow show dns-cache, mintflow show routes, wg show,\n"
-                  "                           curl http://www.netflix.com/whoami, curl http://ads.example.com\n"
-                  "  ./demo enter vpn         (also isp, net, printer)\n"
+                  "                           curl http://www.netflix.com/whoami, curl http://ads.example.com,\n"
+                  "                           curl http://www.wikipedia.org/whoami, mintflow show interfaces\n"
+                  "  ./demo enter vpn         (also hk, jp, isp, net, printer)\n"
                   "  ./demo stop\n"
                   f"Profile: {d.home.path}")
         else:
