@@ -526,7 +526,6 @@ mf_err mf_engine_apply(struct mf_engine *e, const struct mf_config *cfg, mf_nsec
 		report = &ignored;
 	*report = (struct mf_apply_report){ 0 };
 	e->now = now;
-	mf_steering_await(e, now);
 	p.ifaces = calloc(cfg->n_interfaces + 1, sizeof(*p.ifaces));
 	p.hop_of = calloc(cfg->n_interfaces + 1, sizeof(*p.hop_of));
 	if (!p.ifaces || !p.hop_of) {

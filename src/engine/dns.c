@@ -544,22 +544,6 @@ void mf_steering_sweep(struct mf_engine *e)
 	}
 }
 
-static void nothing(struct mf_worker *w, void *ctx)
-{
-	(void)w;
-	(void)ctx;
-}
-
-/* Else the number of an interface that is gone could be given to another one while names still lead to it. One
- * worker alone adopts before it looks anything up, and so do several in turn on one thread, beginning with the first. */
-void mf_steering_await(struct mf_engine *e, mf_nsec now)
-{
-	bool threads = e->n_workers > 1 && e->host.wait_worker;
-
-	if (threads && e->retired && e->retired->retired > adopted_by_resolver(e))
-		mf_engine_call(e, 0, nothing, NULL, now);
-}
-
 void mf_dns_fini(struct mf_engine *e)
 {
 	while (e->retired) {

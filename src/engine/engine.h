@@ -88,7 +88,9 @@ struct mf_apply_report {
 /* Makes the engine do what the profile says; the first time and for every reload. Sessions of peers that
  * stay are kept. Everything that can fail is tried before anything changes: after an error the old
  * configuration is still in force, except after MF_E_NO_MEMORY or MF_E_FULL for a peer: then the new
- * one is, without that interface's remaining peers. The configuration is only read during the call. */
+ * one is, without that interface's remaining peers. The configuration is only read during the call.
+ * Packets that are sent after it go by the new routes: it waits until each worker has got there
+ * (host.wait_worker). */
 MF_MUST_CHECK mf_err mf_engine_apply(struct mf_engine *e, const struct mf_config *cfg, mf_nsec now,
 				     struct mf_apply_report *report, struct mf_errbuf *eb);
 

@@ -109,7 +109,7 @@ MF_MUST_CHECK mf_err mf_slot_get(struct mf_engine *e, uint16_t port, uint32_t ma
 void mf_slot_put(struct mf_engine *e, uint8_t slot);
 
 /* snapshot.c: room for a snapshot of the interfaces there are, NULL: out of memory; fills it from them as
- * they are now and publishes it. */
+ * they are now and publishes it: the workers' threads go by it when this returns. */
 struct mf_snapshot *mf_snapshot_new(const struct mf_engine *e);
 void mf_publish(struct mf_engine *e, struct mf_snapshot *s, struct mf_route_table *routes);
 /* apply.c: ends an interface that is on no list and in no published snapshot any more. */
@@ -158,8 +158,6 @@ void mf_steering_retire(struct mf_engine *e, struct mf_steering *old);
 void mf_steering_settle(struct mf_engine *e, bool in_force);
 /* Frees what the resolver has let go of. */
 void mf_steering_sweep(struct mf_engine *e);
-/* Waits until learned routes are those of the snapshot in force. */
-void mf_steering_await(struct mf_engine *e, mf_nsec now);
 /* engine.c: bytes that are set aside for connections to proxies. */
 uint64_t mf_proxies_bytes(const struct mf_engine *e);
 /* Bytes of cache and learned routes. */

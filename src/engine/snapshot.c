@@ -59,6 +59,23 @@ static void free_routes(void *obj)
 	mf_route_table_free(obj);
 }
 
+static void nothing(struct mf_worker *w, void *ctx)
+{
+	(void)w;
+	(void)ctx;
+}
+
+/* A worker in the middle of a pass may yet read packets and judge them by the snapshot before: whoever hears that a
+ * profile is in force sends nothing that does not go by it. The resolver's first, which judges what it has learned anew
+ * (else the number of an interface that is gone could be given to another one while names still lead to it). A worker
+ * without a thread of its own begins its next pass with the new one. */
+static void await_workers(struct mf_engine *e)
+{
+	for (unsigned i = 0; i < e->n_workers; i++)
+		if (e->host.wait_worker && e->host.wait_worker(e->host.ctx, i))
+			mf_engine_call(e, i, nothing, NULL, e->now);
+}
+
 void mf_publish(struct mf_engine *e, struct mf_snapshot *s, struct mf_route_table *routes)
 {
 	struct mf_snapshot *old = e->snap;
@@ -71,4 +88,5 @@ void mf_publish(struct mf_engine *e, struct mf_snapshot *s, struct mf_route_tabl
 	if (e->routes && e->routes != routes)
 		mf_reclaim_defer(&e->reclaim, free_routes, e->routes);
 	e->routes = routes;
+	await_workers(e);
 }

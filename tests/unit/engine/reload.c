@@ -5,6 +5,11 @@
  */
 #include "unit.h"
 
+#include <pthread.h>
+#include <semaphore.h>
+#include <unistd.h>
+
+#include "engine/internal.h"
 #include "nodes/stage.h"
 #include "support/testnet.h"
 
@@ -345,6 +350,104 @@ static void test_flush_with_a_lower_limit(void **state)
 	testnet_close(&t);
 }
 
+/* ---- A worker with a thread of its own -------------------------------------------------------- */
+
+static struct {
+	struct mf_worker *w;
+	struct mf_tun_port tun;
+	mf_nsec now;
+	pthread_t thread;
+	pthread_mutex_t lock; /* of what apps have sent */
+	sem_t reads, may_read;
+	uint32_t stop; /* atomic */
+} own = { .lock = PTHREAD_MUTEX_INITIALIZER };
+
+/* The pass has begun: what it knows of routes, it knows. */
+static size_t read_when_told(void *ctx, struct mf_pkt_pool *pool, struct mf_pkt **pkts, size_t max,
+			     size_t max_bytes)
+{
+	size_t n;
+
+	(void)sem_post(&own.reads);
+	(void)sem_wait(&own.may_read);
+	pthread_mutex_lock(&own.lock);
+	n = own.tun.recv(ctx, pool, pkts, max, max_bytes);
+	pthread_mutex_unlock(&own.lock);
+	return n;
+}
+
+static bool let_it_read(void *ctx, unsigned index)
+{
+	(void)ctx;
+	(void)index;
+	(void)sem_post(&own.may_read);
+	usleep(50);
+	return true;
+}
+
+static void *run_passes(void *arg)
+{
+	(void)arg;
+	while (!__atomic_load_n(&own.stop, __ATOMIC_ACQUIRE))
+		(void)mf_worker_pass(own.w, own.now);
+	return NULL;
+}
+
+static void start_thread(struct testnet *t)
+{
+	struct mf_engine *e = t->side[0].engine;
+	struct mf_tun_port tun;
+
+	own.w = mf_engine_worker(e, 0);
+	own.now = t->now;
+	own.tun = tun = own.w->tun;
+	own.stop = 0;
+	tun.recv = read_when_told;
+	mf_worker_set_tun(own.w, &tun);
+	assert_int_equal(sem_init(&own.reads, 0, 0), 0);
+	assert_int_equal(sem_init(&own.may_read, 0, 0), 0);
+	e->host.wait_worker = let_it_read;
+	assert_int_equal(pthread_create(&own.thread, NULL, run_passes, NULL), 0);
+}
+
+static void join_thread(struct testnet *t)
+{
+	__atomic_store_n(&own.stop, 1, __ATOMIC_RELEASE);
+	(void)sem_post(&own.may_read);
+	pthread_join(own.thread, NULL);
+	t->side[0].engine->host.wait_worker = NULL;
+	mf_worker_set_tun(own.w, &own.tun);
+	(void)sem_destroy(&own.reads);
+	(void)sem_destroy(&own.may_read);
+}
+
+/* The worker stands in the middle of a pass, about to read what apps send, when a profile comes. Packets that are sent
+ * once that is in force go by it all the same. */
+static void test_in_force_when_it_says_so(void **state)
+{
+	struct testnet_options none = one;
+	struct testnet t;
+
+	(void)state;
+	none.routes = "    - { cidr: 10.9.0.0/16, to: drop }\n";
+	open_net(&t, &one);
+	for (int i = 1; i <= 5; i++) {
+		start_thread(&t);
+		(void)sem_wait(&own.reads);
+		assert_int_equal(testnet_apply(&t, 0, &none, NULL, NULL), MF_OK);
+		pthread_mutex_lock(&own.lock);
+		send_udp(&t, "10.9.0.2", 7);
+		pthread_mutex_unlock(&own.lock);
+		join_thread(&t);
+		assert_int_equal(receive(&t), 0);
+		assert_int_equal(ledger(&t).drops[MF_DROP_POLICY_DROP], 7 * i);
+		assert_int_equal(testnet_apply(&t, 0, &one, NULL, NULL), MF_OK);
+		send_udp(&t, "10.9.0.2", 1);
+		assert_int_equal(receive(&t), 1);
+	}
+	testnet_close(&t);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -358,6 +461,7 @@ int main(void)
 		cmocka_unit_test(test_shared_port_has_one_mark),
 		cmocka_unit_test(test_fewer_may_be_staged),
 		cmocka_unit_test(test_flush_with_a_lower_limit),
+		cmocka_unit_test(test_in_force_when_it_says_so),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
