@@ -280,7 +280,7 @@ static mf_err set_url(struct mf_request *r, const json_t *v, struct mf_errbuf *e
 {
 	const char *s = json_string_value(v);
 
-	if (!s || strlen(s) != json_string_length(v) || strlen(s) > MF_REQUEST_URL_MAX)
+	if (!s || !*s || strlen(s) != json_string_length(v) || strlen(s) > MF_REQUEST_URL_MAX)
 		return not_a(eb, "url", "a URL of up to 2048 bytes");
 	for (size_t i = 0; s[i]; i++)
 		if (s[i] <= ' ' || s[i] > '~')

@@ -127,6 +127,8 @@ static void test_what_is_wrong(void **state)
 		  "{\"error\":\"\\\"test\\\" needs a key \\\"interface\\\"\"}\n" },
 		{ "{\"cmd\":\"test\",\"interface\":\"hk\"}",
 		  "{\"error\":\"\\\"test\\\" needs a key \\\"url\\\"\"}\n" },
+		{ "{\"cmd\":\"test\",\"interface\":\"hk\",\"url\":\"\"}",
+		  "{\"error\":\"\\\"url\\\" must be a URL of up to 2048 bytes\"}\n" },
 		{ "{\"cmd\":\"test\",\"interface\":\"hk\",\"url\":\"http://a b/\"}",
 		  "{\"error\":\"\\\"url\\\" must be a URL, without blanks\"}\n" },
 		{ "{\"cmd\":\"test\",\"interface\":\"nix\",\"url\":\"http://a/\"}",
