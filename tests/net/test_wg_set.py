@@ -32,7 +32,11 @@ def test_peers_come_and_go_under_traffic(lab, ours):
     load.wait(5)
     sent, got, gap = pinger.stop()
     assert rounds >= 1
-    assert sent - got <= max(2, sent // 200), f"{sent - got} of {sent} pings lost in {rounds} rounds"
+    # What wireguard-go's socket had no room for is not ours; and we had room for everything.
+    overflowed = b.host.snmp("UdpRcvbufErrors")
+    assert sent - got <= max(2, sent // 200) + overflowed, f"{sent - got} of {sent} pings lost in {rounds} rounds"
+    assert a.host.snmp("UdpRcvbufErrors") == 0
+    assert ours != "mintflow" or not a.drops()
     assert gap < 1.0
     assert a.show()[b.public].handshake == handshake, "b's session did not survive"
     # A peer that was removed and came back starts afresh.
