@@ -56,15 +56,15 @@ static bool server_get(const struct fake_stream *st, size_t *at, struct mf_endpo
 		       struct mf_span *payload)
 {
 	struct mf_proxy_target t = { .addr = st->dst };
-	size_t i = *at, used = 0;
+	size_t i = *at, used = 0, head = is_trojan() ? 4 : 2; /* length, CRLF */
 
 	if (is_trojan() && mf_target_get_socks(mf_span(st->got + i, st->n_got - i), &t, &used))
 		return false;
 	i += used;
-	if (st->n_got - i < 4)
+	if (st->n_got - i < head)
 		return false;
 	payload->n = mf_load_be16(st->got + i);
-	i += is_trojan() ? 4 : 2;
+	i += head;
 	if (st->n_got - i < payload->n)
 		return false;
 	payload->p = st->got + i;
