@@ -190,14 +190,37 @@ static mf_err set_addresses(struct mf_daemon *d, const struct mf_config_prefixes
 	return err;
 }
 
+/* Who is told that all is in force may use them at once. */
+static void await_addresses(const struct mf_daemon *d, const struct mf_config_prefixes *from,
+			    const struct mf_config_prefixes *to)
+{
+	char text[MF_ADDR_STRLEN];
+
+	for (uint32_t i = 0; i < to->n; i++) {
+		const struct mf_addr *a = &to->v[i].prefix.addr;
+
+		if (listed(from, &to->v[i].prefix) || mf_tun_await_address(d->tun, a))
+			continue;
+		mf_logf(&d->log, MF_LOG_WARN,
+			"tunnel %s: the kernel does not deliver packets to %s yet",
+			mf_tun_name(d->tun), mf_addr_format(a, text));
+		return;
+	}
+}
+
 mf_err mf_network_up(struct mf_daemon *d, struct mf_errbuf *eb)
 {
 	static const struct mf_config_prefixes none = { 0 };
+	const struct mf_config_prefixes *list = mf_network_addresses(d->config);
 	mf_err err = set_mtu(d, mf_network_mtu(d, d->config), eb);
 
 	if (!err)
-		err = set_addresses(d, &none, mf_network_addresses(d->config), eb);
-	return err ? err : mf_tun_set_up(d->tun, true, eb);
+		err = set_addresses(d, &none, list, eb);
+	if (!err)
+		err = mf_tun_set_up(d->tun, true, eb);
+	if (!err)
+		await_addresses(d, &none, list);
+	return err;
 }
 
 /* ---- Routes ------------------------------------------------------------------------------------ */
@@ -452,11 +475,14 @@ static bool same_routes(const struct mf_config *a, const struct mf_config *b)
 
 mf_err mf_network_change(struct mf_daemon *d, const struct mf_config *old, struct mf_errbuf *eb)
 {
+	const struct mf_config_prefixes *from = mf_network_addresses(old);
+	const struct mf_config_prefixes *to = mf_network_addresses(d->config);
 	mf_err err = set_mtu(d, mf_network_mtu(d, d->config), eb), one;
 	struct mf_errbuf later;
 
-	one = set_addresses(d, mf_network_addresses(old), mf_network_addresses(d->config),
-			    err ? &later : eb);
+	one = set_addresses(d, from, to, err ? &later : eb);
+	if (!one)
+		await_addresses(d, from, to);
 	err = err ? err : one;
 	if (!same_routes(old, d->config)) {
 		one = mf_network_routes(d, err ? &later : eb);

@@ -84,6 +84,10 @@ MF_MUST_CHECK mf_err mf_tun_add_address(struct mf_tun *t, const struct mf_prefix
 MF_MUST_CHECK mf_err mf_tun_remove_address(struct mf_tun *t, const struct mf_prefix *p,
 					   struct mf_errbuf *eb);
 MF_MUST_CHECK mf_err mf_tun_set_up(struct mf_tun *t, bool up, struct mf_errbuf *eb);
+/* Waits until the kernel takes packets to this address for its own, a second at most; false: not yet.
+ * An IPv6 address gets its route in table local from a work queue, after the request has been answered:
+ * until then apps that have it as their source hear nothing. */
+MF_MUST_CHECK bool mf_tun_await_address(struct mf_tun *t, const struct mf_addr *a);
 /* The largest super-packet the kernel may hand over: bytes (headers included, 64 KiB at most) and
  * segments. A super-packet that fills exactly one UDP_SEGMENT batch once encrypted costs one sendmsg.
  * TCP keeps to it; longer batches of an application's UDP_SEGMENT then come as single packets

@@ -4,6 +4,7 @@
  *
  * References: Documentation/networking/tuntap.rst and include/uapi/linux/if_tun.h of Linux.
  */
+#include "platform/clock.h"
 #include "platform/linux/tun_priv.h"
 
 #include <errno.h>
@@ -423,6 +424,39 @@ mf_err mf_tun_remove_address(struct mf_tun *t, const struct mf_prefix *p, struct
 		return MF_OK;
 	return mf_fail(eb, MF_E_SYSTEM, "tunnel.address %s: cannot remove it from %s: %s",
 		       mf_prefix_format(p, text), t->name, strerror(-r));
+}
+
+static int see_type(const struct nlmsghdr *h, void *arg)
+{
+	const struct rtmsg *rt = mnl_nlmsg_get_payload(h);
+	uint8_t *type = arg;
+
+	if (h->nlmsg_type == RTM_NEWROUTE)
+		*type = rt->rtm_type;
+	return MNL_CB_OK;
+}
+
+static bool is_local(struct mf_tun *t, const struct mf_addr *a)
+{
+	void *body;
+	struct nlmsghdr *h = mf_nl_start(&t->nl, RTM_GETROUTE, 0, sizeof(struct rtmsg), &body);
+	struct rtmsg *rt = body;
+	uint8_t type = RTN_UNSPEC;
+
+	rt->rtm_family = mf_nl_family(a);
+	rt->rtm_dst_len = (uint8_t)mf_addr_bits(a);
+	mf_nl_put_addr(h, RTA_DST, a);
+	return !mf_nl_talk(&t->nl, h, see_type, &type) && type == RTN_LOCAL;
+}
+
+bool mf_tun_await_address(struct mf_tun *t, const struct mf_addr *a)
+{
+	mf_nsec end = mf_clock_now() + MF_SEC;
+	bool local;
+
+	while (!(local = is_local(t, a)) && mf_clock_now() < end)
+		mf_clock_sleep(MF_MSEC);
+	return local;
 }
 
 mf_err mf_tun_set_features(struct mf_tun *t, uint32_t features, struct mf_errbuf *eb)

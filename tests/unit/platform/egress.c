@@ -267,9 +267,9 @@ int main(void)
 	cannot = twonet_make();
 	if (!cannot) {
 		tun = mf_tun_open(&o, &eb);
-		if (!tun || mf_prefix_parse(&p, "10.66.0.2/30") ||
-		    mf_tun_add_address(tun, &p, &eb) || mf_prefix_parse(&p, "fd66::2/126") ||
-		    mf_tun_add_address(tun, &p, &eb) || mf_tun_set_up(tun, true, &eb))
+		if (!tun || mf_prefix_parse(&p, "10.66.0.2/30") || mf_tun_add_address(tun, &p, &eb) ||
+		    mf_tun_set_up(tun, true, &eb) || mf_prefix_parse(&p, "fd66::2/126") ||
+		    mf_tun_add_address(tun, &p, &eb) || !mf_tun_await_address(tun, &p.addr))
 			cannot = "no TUN device";
 	}
 	failed = cmocka_run_group_tests(tests, NULL, NULL);

@@ -43,18 +43,6 @@ static struct mf_prefix prefix(const char *text)
 	return p;
 }
 
-/* The kernel gives an IPv6 address its route some time after the device is up. */
-static void await_routes_of(const char *name)
-{
-	char command[256];
-
-	snprintf(command, sizeof(command),
-		 "for i in $(seq 500); do ip -6 route show table local |"
-		 " grep -q 'local fd66::2 dev %s ' && exit 0; sleep 0.01; done; exit 1",
-		 name);
-	assert_int_equal(system(command), 0);
-}
-
 static struct mf_tun *open_tun(const char *name)
 {
 	struct mf_tun_options o = { .name = name, .queues = 1 };
@@ -67,7 +55,7 @@ static struct mf_tun *open_tun(const char *name)
 	assert_int_equal(mf_tun_add_address(t, &p4, &eb), MF_OK);
 	assert_int_equal(mf_tun_add_address(t, &p6, &eb), MF_OK);
 	assert_int_equal(mf_tun_set_up(t, true, &eb), MF_OK);
-	await_routes_of(name);
+	assert_true(mf_tun_await_address(t, &p6.addr));
 	return t;
 }
 

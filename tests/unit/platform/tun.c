@@ -51,31 +51,6 @@ static struct mf_prefix prefix(const char *text)
 	return p;
 }
 
-/* The kernel puts IPv6 addresses into force in a work queue of its own: wait until it delivers. */
-static void wait_for_address6(struct side *s)
-{
-	struct sockaddr_in6 a6 = { .sin6_family = AF_INET6, .sin6_port = htons(PORT + 1) };
-	struct mf_pkt *p;
-	char byte = 1;
-
-	inet_pton(AF_INET6, "fd99::1", &a6.sin6_addr);
-	for (int i = 0;; i++) {
-		int fd = socket(AF_INET6, SOCK_DGRAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
-		bool works = bind(fd, (struct sockaddr *)&a6, sizeof(a6)) == 0 &&
-			     sendto(fd, &byte, 1, 0, (struct sockaddr *)&a6, sizeof(a6)) == 1 &&
-			     recv(fd, &byte, 1, 0) == 1;
-
-		close(fd);
-		/* what has gone the wrong way */
-		while (mf_tun_recv(s->q, s->pool, &p, 1, SIZE_MAX))
-			mf_pkt_free(p);
-		if (works)
-			return;
-		assert_true(i < 1000);
-		usleep(10000);
-	}
-}
-
 static void open_side(struct side *s, uint32_t features, uint8_t family)
 {
 	struct mf_tun_options o = { .name = "mft%d", .queues = 1, .features = features };
@@ -94,7 +69,8 @@ static void open_side(struct side *s, uint32_t features, uint8_t family)
 	assert_int_equal(mf_tun_set_up(s->tun, true, &eb), MF_OK);
 	s->q = mf_tun_queue(s->tun, 0);
 	s->pool = mf_pkt_pool_new(256, 16);
-	wait_for_address6(s);
+	assert_true(mf_tun_await_address(s->tun, &p4.addr));
+	assert_true(mf_tun_await_address(s->tun, &p6.addr));
 	s->sock = socket(family == 4 ? AF_INET : AF_INET6, SOCK_DGRAM | SOCK_CLOEXEC, 0);
 	assert_true(s->sock >= 0);
 	assert_int_equal(family == 4 ? bind(s->sock, (struct sockaddr *)&a4, sizeof(a4))
@@ -438,6 +414,40 @@ static void test_down_and_deleted_are_told_apart(void **state)
 	close_side(&s);
 }
 
+/* Somebody adds it meanwhile. Once waited for, it gets the first datagram. */
+static void test_an_address_is_waited_for(void **state)
+{
+	struct mf_tun_options o = { .name = "mfa0", .queues = 1 };
+	struct mf_prefix p6 = prefix("fd99::5/64");
+	struct sockaddr_in6 a6 = { .sin6_family = AF_INET6, .sin6_port = htons(PORT) };
+	struct mf_errbuf eb;
+	struct mf_tun *t;
+	char byte = 1;
+	int fd, status;
+	pid_t pid;
+
+	(void)state;
+	need_netns();
+	t = mf_tun_open(&o, &eb);
+	assert_non_null(t);
+	assert_int_equal(mf_tun_set_up(t, true, &eb), MF_OK);
+	assert_false(mf_tun_await_address(t, &p6.addr));
+	pid = fork();
+	assert_true(pid >= 0);
+	if (pid == 0)
+		_exit(system("sleep 0.1; ip address add fd99::5/64 dev mfa0 nodad"));
+	assert_true(mf_tun_await_address(t, &p6.addr));
+	memcpy(&a6.sin6_addr, p6.addr.b, 16);
+	fd = socket(AF_INET6, SOCK_DGRAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
+	assert_int_equal(bind(fd, (struct sockaddr *)&a6, sizeof(a6)), 0);
+	assert_int_equal(sendto(fd, &byte, 1, 0, (struct sockaddr *)&a6, sizeof(a6)), 1);
+	assert_int_equal(recv(fd, &byte, 1, 0), 1);
+	close(fd);
+	assert_int_equal(waitpid(pid, &status, 0), pid);
+	assert_int_equal(status, 0);
+	mf_tun_close(t);
+}
+
 static void test_names_are_checked(void **state)
 {
 	struct mf_tun_options o = { .name = "a-name-of-16-byt", .queues = 1 };
@@ -492,6 +502,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_names_are_checked),
+		cmocka_unit_test(test_an_address_is_waited_for),
 		cmocka_unit_test(test_queues_and_features),
 		cmocka_unit_test(test_udp_super_packets_come_and_go_whole),
 		cmocka_unit_test(test_udp_super_packets_are_cut_when_writing_may_not),
