@@ -287,13 +287,14 @@ static void step(struct input *in)
 		hostnet_advance(&net, take(in, 1) * (what & 0x20 ? MF_SEC : MF_MSEC));
 }
 
-/* Whatever it was: when the far sides are gone and the apps read, no session is left after a while. */
+/* Whatever it was: when the far sides are gone and the apps read, no session is left after a while. An app
+ * that is gone without a word is waited for as long as data may be unacknowledged: 15 minutes. */
 static void run_down(void)
 {
 	net.out.open_at_once = false;
 	for (struct fake_stream *st = net.out.last; st; st = st->next)
 		fake_fail(st, MF_STREAM_E_RESET);
-	for (unsigned i = 0; i < 10; i++) {
+	for (unsigned i = 0; i < 20; i++) {
 		for (struct hostnet_app *a = net.apps; a; a = a->next)
 			hostnet_read(a, SIZE_MAX);
 		hostnet_advance(&net, 60 * MF_SEC);
