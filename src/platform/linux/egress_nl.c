@@ -46,18 +46,12 @@ static int type_error(const struct egress_answer *a)
 
 int mf_egress_nl_route(struct mf_nl *nl, const struct egress_question *q, struct egress_answer *a)
 {
-	void *body;
-	struct nlmsghdr *h = mf_nl_start(nl, RTM_GETROUTE, 0, sizeof(struct rtmsg), &body);
-	struct rtmsg *rt = body;
+	struct nlmsghdr *h = mf_nl_start_lookup(nl, q->dst, q->mark);
+	struct rtmsg *rt = mnl_nlmsg_get_payload(h);
 	int r;
 
 	*a = (struct egress_answer){ 0 };
-	rt->rtm_family = mf_nl_family(q->dst);
-	rt->rtm_dst_len = (uint8_t)mf_addr_bits(q->dst);
 	rt->rtm_flags = q->must_match ? RTM_F_FIB_MATCH : 0;
-	mf_nl_put_addr(h, RTA_DST, q->dst);
-	if (q->mark)
-		mnl_attr_put_u32(h, RTA_MARK, q->mark);
 	if (q->oif)
 		mnl_attr_put_u32(h, RTA_OIF, q->oif);
 	r = mf_nl_ask(nl, h, see_route, a);

@@ -53,6 +53,20 @@ struct nlmsghdr *mf_nl_start(struct mf_nl *nl, uint16_t type, uint16_t flags, si
 	return h;
 }
 
+struct nlmsghdr *mf_nl_start_lookup(struct mf_nl *nl, const struct mf_addr *dst, uint32_t mark)
+{
+	void *body;
+	struct nlmsghdr *h = mf_nl_start(nl, RTM_GETROUTE, 0, sizeof(struct rtmsg), &body);
+	struct rtmsg *rt = body;
+
+	rt->rtm_family = mf_nl_family(dst);
+	rt->rtm_dst_len = (uint8_t)mf_addr_bits(dst);
+	mf_nl_put_addr(h, RTA_DST, dst);
+	if (mark)
+		mnl_attr_put_u32(h, RTA_MARK, mark);
+	return h;
+}
+
 int mf_nl_talk(struct mf_nl *nl, struct nlmsghdr *request, mnl_cb_t cb, void *arg)
 {
 	bool dump = (request->nlmsg_flags & NLM_F_DUMP) == NLM_F_DUMP;

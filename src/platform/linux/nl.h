@@ -28,6 +28,8 @@ void mf_nl_close(struct mf_nl *nl);
  * It lives until the next start. */
 struct nlmsghdr *mf_nl_start(struct mf_nl *nl, uint16_t type, uint16_t flags, size_t extra,
 			     void **body);
+/* The same for the question which way a packet to `dst` would take; mark 0: none. */
+struct nlmsghdr *mf_nl_start_lookup(struct mf_nl *nl, const struct mf_addr *dst, uint32_t mark);
 /* Sends it and waits for the answer; `cb` (may be NULL) sees every message of it. 0 or -errno. */
 int mf_nl_talk(struct mf_nl *nl, struct nlmsghdr *request, mnl_cb_t cb, void *arg);
 

@@ -56,16 +56,7 @@ static int see_link(const struct nlmsghdr *h, void *arg)
 static int ask_path(struct mf_nl *nl, const struct mf_addr *dst, uint32_t mark,
 		    struct mf_route_path *path)
 {
-	void *body;
-	struct nlmsghdr *h = mf_nl_start(nl, RTM_GETROUTE, 0, sizeof(struct rtmsg), &body);
-	struct rtmsg *rt = body;
-
-	rt->rtm_family = mf_nl_family(dst);
-	rt->rtm_dst_len = (uint8_t)mf_addr_bits(dst);
-	mf_nl_put_addr(h, RTA_DST, dst);
-	if (mark)
-		mnl_attr_put_u32(h, RTA_MARK, mark);
-	return mf_nl_talk(nl, h, see_path, path);
+	return mf_nl_talk(nl, mf_nl_start_lookup(nl, dst, mark), see_path, path);
 }
 
 static int ask_link(struct mf_nl *nl, uint32_t ifindex, uint32_t *mtu)

@@ -4,7 +4,6 @@
  *
  * References: Documentation/networking/tuntap.rst and include/uapi/linux/if_tun.h of Linux.
  */
-#include "platform/clock.h"
 #include "platform/linux/tun_priv.h"
 
 #include <errno.h>
@@ -16,6 +15,8 @@
 #include <stdlib.h>
 #include <sys/ioctl.h>
 #include <unistd.h>
+
+#include "platform/clock.h"
 
 /* Since Linux 6.2; headers may be older than the kernel. */
 #ifndef TUN_F_USO4
@@ -438,15 +439,10 @@ static int see_type(const struct nlmsghdr *h, void *arg)
 
 static bool is_local(struct mf_tun *t, const struct mf_addr *a)
 {
-	void *body;
-	struct nlmsghdr *h = mf_nl_start(&t->nl, RTM_GETROUTE, 0, sizeof(struct rtmsg), &body);
-	struct rtmsg *rt = body;
 	uint8_t type = RTN_UNSPEC;
+	int r = mf_nl_talk(&t->nl, mf_nl_start_lookup(&t->nl, a, 0), see_type, &type);
 
-	rt->rtm_family = mf_nl_family(a);
-	rt->rtm_dst_len = (uint8_t)mf_addr_bits(a);
-	mf_nl_put_addr(h, RTA_DST, a);
-	return !mf_nl_talk(&t->nl, h, see_type, &type) && type == RTN_LOCAL;
+	return !r && type == RTN_LOCAL;
 }
 
 bool mf_tun_await_address(struct mf_tun *t, const struct mf_addr *a)
