@@ -13,7 +13,7 @@
 #include "nodes/stage.h"
 
 enum {
-	EVENTS = 1024,
+	EVENTS = 2048,
 	ORDERS = 256,
 	LARGE_MIN = 30, /* packets of a worker: less does not run */
 	LARGE_MAX = 512,

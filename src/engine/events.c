@@ -109,10 +109,7 @@ static void send(void *ctx, struct mf_wg_device *d, struct mf_wg_peer *peer,
 	if (o.slot == MF_NO_SLOT || e->stopping)
 		return;
 	memcpy(o.bytes, bytes, n);
-	/* Answers to a flood must not pile up behind a busy worker: a full ring loses them, as the
-	 * network might. */
-	if (mf_events_push_waiting(e, 0) && mf_ring_push(e->workers[0]->orders, &o))
-		mf_events_wake(e, 0);
+	mf_engine_order(e, 0, &o);
 }
 
 static bool session_up(void *ctx, struct mf_wg_peer *peer)
@@ -298,13 +295,15 @@ mf_nsec mf_engine_control(struct mf_engine *e, mf_nsec now)
 	e->now = now;
 	__atomic_store_n(&e->shared.events_waiting, 0, __ATOMIC_SEQ_CST);
 	__atomic_thread_fence(__ATOMIC_SEQ_CST);
-	for (int i = 0; i < EVENTS_AT_ONCE && more; i++)
+	/* Answers to a flood must not pile up behind a busy worker: what they answer waits for it in the
+	 * ring of events, where a loss has a name. */
+	for (int i = 0; i < EVENTS_AT_ONCE && more && mf_events_push_waiting(e, 0); i++)
 		more = handle(e);
 	mf_wg_tick(e->wg, now);
 	for (unsigned i = 0; i < e->n_workers; i++)
 		ordered &= mf_events_push_waiting(e, i);
 	deadline = mf_wg_deadline(e->wg);
-	if (more)
+	if (more && !e->waiting[0].first)
 		return now;
 	mf_steering_sweep(e);
 	/* Orders that no worker has seen name what it would free. A worker that is busy passes a quiet

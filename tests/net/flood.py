@@ -1,7 +1,8 @@
 #!/usr/bin/python3
 # SPDX-License-Identifier: Apache-2.0
 """flood.py PUBLIC_KEY HOST PORT SECONDS RATE [SOURCE...] - handshake initiations with a valid mac1
-and nothing else valid, from several source addresses; prints what came back as JSON.
+and nothing else valid, from several source addresses, until the time is over or a SIGTERM comes. Says
+"under load" when the first cookie comes, and at the end what came back, as JSON.
 
 mac1 = keyed BLAKE2s(HASH("mac1----" || responder's public key), message up to mac1), WireGuard
 paper 5.4.4: enough to cost the responder a Diffie-Hellman, which is what its cookies are for.
@@ -11,6 +12,7 @@ import hashlib
 import json
 import os
 import select
+import signal
 import socket
 import struct
 import sys
@@ -27,6 +29,7 @@ def initiation():
     return m + hashlib.blake2s(m, key=key, digest_size=16).digest() + bytes(16)
 
 
+COOKIE = "3:64"     # a cookie reply, 64 bytes
 messages = [initiation() for _ in range(512)]
 sockets = []
 for src in sources or [None]:
@@ -38,6 +41,8 @@ for src in sources or [None]:
     sockets.append(s)
 sent = 0
 answers = {}
+over = []
+signal.signal(signal.SIGTERM, lambda *_: over.append(True))
 start = time.monotonic()
 
 
@@ -48,6 +53,8 @@ def drain():
             while True:
                 d = s.recv(2048)
                 k = f"{d[0]}:{len(d)}"
+                if k == COOKIE and k not in answers:
+                    print("under load", flush=True)
                 answers[k] = answers.get(k, 0) + 1
         except (BlockingIOError, ConnectionError):
             pass
@@ -55,7 +62,7 @@ def drain():
 
 while True:
     now = time.monotonic() - start
-    if now >= seconds:
+    if now >= seconds or over:
         break
     due = int(now * rate)
     if sent >= due:

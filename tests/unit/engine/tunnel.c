@@ -336,6 +336,64 @@ static void test_everything_over_ip6(void **state)
 	testnet_close(&t);
 }
 
+/* The same initiation, many times over, as one who has heard it can send it. */
+static void repeat(struct testnet_side *s, const struct testnet_item *from, int n)
+{
+	for (int k = 0; k < n; k++) {
+		struct testnet_item *i = malloc(sizeof(*i) + from->len);
+
+		assert_non_null(i);
+		memcpy(i, from, sizeof(*i) + from->len);
+		i->next = NULL;
+		*s->udp_in.tail = i;
+		s->udp_in.tail = &i->next;
+		s->udp_in.n++;
+	}
+}
+
+/* A flood that the worker has read waits for answers while the worker does not run: with as many messages
+ * as there is room for none is lost, with more each loss has its name. */
+static void flood_a_busy_worker(int n)
+{
+	struct testnet t;
+	struct testnet_side *s = &t.side[0];
+	struct testnet_item *i;
+	struct mf_ledger l;
+
+	testnet_open(&t, &(struct testnet_options){ .seed = 1 });
+	send_udp(&t.side[1], "10.9.0.2", "10.9.0.1", 100);
+	for (int k = 0; k < 3; k++) {
+		mf_worker_pass(mf_engine_worker(t.side[1].engine, 0), t.now);
+		mf_engine_control(t.side[1].engine, t.now);
+	}
+	assert_int_equal(s->udp_in.n, 1);
+	repeat(s, s->udp_in.head, n - 1);
+	while (s->udp_in.n)
+		mf_worker_pass(mf_engine_worker(s->engine, 0), t.now);
+	assert_int_equal(s->sent, 0);
+	for (int k = 0; k < n; k++)
+		mf_engine_control(s->engine, t.now);
+	testnet_settle(&t);
+	mf_engine_ledger(s->engine, &l);
+	assert_int_equal(s->sent, l.drops[MF_DROP_WG_MAC2]); /* cookies, each of them */
+	assert_int_equal(l.drops[MF_DROP_WG_MAC2] + l.drops[MF_DROP_WG_HANDSHAKE_QUEUE], n);
+	assert_true((l.drops[MF_DROP_WG_HANDSHAKE_QUEUE] > 0) == (n > 2048));
+	/* Who has such a cookie gets through. */
+	testnet_advance(&t, 6 * MF_SEC);
+	i = testnet_app_recv(s);
+	assert_non_null(i);
+	free(i);
+	assert_balanced(&t);
+	testnet_close(&t);
+}
+
+static void test_no_answer_to_a_flood_is_lost(void **state)
+{
+	(void)state;
+	flood_a_busy_worker(2000);
+	flood_a_busy_worker(4000);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -348,6 +406,7 @@ int main(void)
 		cmocka_unit_test(test_hour_of_rekeying_with_loss),
 		cmocka_unit_test(test_only_news_is_logged),
 		cmocka_unit_test(test_staged_packets_are_bounded_and_end),
+		cmocka_unit_test(test_no_answer_to_a_flood_is_lost),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
